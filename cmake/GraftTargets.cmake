@@ -1,0 +1,32 @@
+# graft_library(name SOURCES a.cpp … [LINK graft::contract …] [PRIVATE_LINK …]): one folder, one static library, one alias.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(GRAFT_CCACHE ccache)
+if(GRAFT_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${GRAFT_CCACHE})
+endif()
+
+add_library(graft_options INTERFACE)
+target_compile_options(graft_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+# The same bits whatever the compiler thinks of a * b + c: only code that writes a fused multiply-add gets one.
+target_compile_options(graft_options INTERFACE -ffp-contract=off)
+target_include_directories(graft_options INTERFACE ${PROJECT_SOURCE_DIR})
+if(GRAFT_WERROR)
+  target_compile_options(graft_options INTERFACE -Werror)
+endif()
+if(GRAFT_SANITIZE)
+  target_compile_options(graft_options INTERFACE -fsanitize=${GRAFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(graft_options INTERFACE -fsanitize=${GRAFT_SANITIZE})
+endif()
+
+function(graft_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(graft_${name} STATIC ${arg_SOURCES})
+  add_library(graft::${name} ALIAS graft_${name})
+  target_link_libraries(graft_${name} PUBLIC graft_options ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
+endfunction()

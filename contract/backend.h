@@ -1,0 +1,107 @@
+// What a kernel library offers: a table of functions, in three parts.
+//   device   memory, streams, events, copies, capture
+//   run      each primitive, at once, on views (the tape uses these)
+//   compile  a frozen piece of a network, chosen, packed and planned ahead (prediction uses this)
+//
+// Across this border go plain data and status codes: no exception, no std type, no ownership. Every function is
+// noexcept in deed. A backend allocates no tensor memory and opens no file. A call may return before its work is done;
+// the stream orders it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "contract/plan_intervals.h"
+#include "contract/primitives.h"
+#include "contract/recording.h"
+#include "contract/status.h"
+
+namespace graft {
+
+inline constexpr uint32_t kContractVersion = 1;
+
+using StreamHandle = void*;  // nullptr: the device's default stream
+using EventHandle = void*;
+using CaptureHandle = void*;
+
+// Where and with what a primitive runs.
+struct CallContext {
+  void* self = nullptr;  // Backend::self
+  StreamHandle stream = nullptr;
+  void* workspace = nullptr;  // kArenaAlignment-aligned, at least workspace_bytes(primitive, args)
+  int64_t workspace_bytes = 0;
+  const char* kernel = nullptr;  // out: the name of the kernel that ran, a string literal
+};
+
+enum class CopyKind : int32_t { host_to_device, device_to_host, device_to_device };
+
+struct DeviceFunctions {
+  Status (*allocate)(void* self, int64_t bytes, void** memory) = nullptr;
+  void (*release)(void* self, void* memory, int64_t bytes) = nullptr;
+  Status (*copy)(void* self, StreamHandle, void* to, const void* from, int64_t bytes, CopyKind) = nullptr;
+
+  Status (*create_stream)(void* self, StreamHandle*) = nullptr;
+  void (*destroy_stream)(void* self, StreamHandle) = nullptr;
+  Status (*synchronize)(void* self, StreamHandle) = nullptr;  // returns when all work given to the stream is done
+
+  Status (*create_event)(void* self, EventHandle*) = nullptr;
+  void (*destroy_event)(void* self, EventHandle) = nullptr;
+  Status (*record_event)(void* self, EventHandle, StreamHandle) = nullptr;
+  Status (*wait_event)(void* self, StreamHandle, EventHandle) = nullptr;  // later work of the stream waits
+  Status (*synchronize_event)(void* self, EventHandle) = nullptr;         // the caller waits
+
+  // Optional: absent where replaying a list of calls gains nothing.
+  Status (*begin_capture)(void* self, StreamHandle) = nullptr;
+  Status (*end_capture)(void* self, StreamHandle, CaptureHandle*) = nullptr;
+  Status (*replay)(void* self, StreamHandle, CaptureHandle) = nullptr;
+  void (*destroy_capture)(void* self, CaptureHandle) = nullptr;
+
+  const char* (*last_error)(void* self) = nullptr;   // text for the last device_error on this thread
+  const char* (*description)(void* self) = nullptr;  // "AVX-512, 2 threads"
+};
+
+// Weights of a piece, pulled in chunks while they are packed. A row belongs to one output channel and arrives as the
+// file has it, in PyTorch's order: a convolution's [K,R,S,C] as rows of [C][R][S], a depthwise [R,S,C] as rows (one a
+// channel) of [R][S], a linear layer's [out, in] as rows of in, a vector as rows of one.
+struct ConstantSource {
+  void* self = nullptr;
+  Status (*read)(void* self, int32_t buffer, int64_t first_row, int64_t rows, float* out) = nullptr;
+  const float* (*scale)(void* self, int32_t buffer) = nullptr;  // a factor for each row, or nullptr: 1
+};
+
+struct Executable;  // a backend's own
+
+struct ExecutableInfo {
+  int64_t packed_bytes = 0;             // memory for the packed weights, shared by all executions
+  const Lifetime* lifetimes = nullptr;  // temporaries and workspaces, in order of execution
+  int32_t lifetime_count = 0;
+};
+
+struct ExecuteArgs {
+  const void* packed = nullptr;
+  void* arena = nullptr;           // one for each execution under way at the same time
+  void* const* buffers = nullptr;  // by buffer number: addresses of inputs and outputs
+  const char** kernels = nullptr;  // out, optional: a name for each call of the piece; nullptr: fused away
+};
+
+struct CompileFunctions {
+  Status (*describe)(void* self, const Piece*, Executable**) = nullptr;  // chooses; keeps no pointer into the piece
+  Status (*info)(const Executable*, ExecutableInfo*) = nullptr;          // valid until destroy
+  Status (*plan)(Executable*, const int64_t* offsets) = nullptr;         // where each lifetime lies in the arena
+  Status (*fill)(Executable*, void* packed, const ConstantSource*) = nullptr;
+  Status (*execute)(const Executable*, const ExecuteArgs*, StreamHandle) = nullptr;  // safe from many threads at once
+  void (*destroy)(Executable*) = nullptr;
+};
+
+struct Backend {
+  uint32_t bytes = sizeof(Backend);  // of this struct, as the library knew it
+  uint32_t version = kContractVersion;
+  const char* name = nullptr;  // "reference", "cpu", "cuda"
+  void* self = nullptr;
+  void (*destroy)(void* self) = nullptr;
+  DeviceFunctions device;
+  Status (*run[kPrimitiveCount])(CallContext*, const void* args) = {};            // nullptr: not supported
+  int64_t (*workspace_bytes)(void* self, Primitive, const void* args) = nullptr;  // reads shapes only
+  CompileFunctions compile;
+};
+
+}  // namespace graft

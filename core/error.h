@@ -1,0 +1,54 @@
+// How graft says that something is wrong: what, where, and what to do.
+//
+//   GRAFT_CHECK(cond, "conv2d: input has {} channels, weight expects {}", …)   the caller's mistake: throws Error
+//   GRAFT_ASSERT(cond)                                                         ours: throws InternalError
+#pragma once
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "contract/shape.h"
+
+namespace graft {
+
+// Something the user gave cannot be used. The message stands alone: it names the file, layer or option.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A defect of graft itself.
+class InternalError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+[[noreturn]] void throw_error(std::string message);
+[[noreturn]] void throw_internal_error(const char* condition, const char* file, int line);
+
+template <typename... Args>
+[[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
+  throw_error(fmt::format(format, std::forward<Args>(args)...));
+}
+
+#define GRAFT_CHECK(condition, ...)               \
+  do {                                            \
+    if (!(condition)) ::graft::fail(__VA_ARGS__); \
+  } while (false)
+
+#define GRAFT_ASSERT(condition)                                                      \
+  do {                                                                               \
+    if (!(condition)) ::graft::throw_internal_error(#condition, __FILE__, __LINE__); \
+  } while (false)
+
+}  // namespace graft
+
+// [16, 224, 224, 3]
+template <>
+struct fmt::formatter<graft::Shape> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  auto format(const graft::Shape& shape, fmt::format_context& context) const {
+    return fmt::format_to(context.out(), "[{}]", fmt::join(shape.extents, shape.extents + shape.rank, ", "));
+  }
+};
