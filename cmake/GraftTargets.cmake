@@ -13,6 +13,8 @@ endif()
 
 add_library(graft_options INTERFACE)
 target_compile_options(graft_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+# Arguments structs are written with designated initialisers, and what is left out is meant to be absent.
+target_compile_options(graft_options INTERFACE -Wno-missing-field-initializers)
 # The same bits whatever the compiler thinks of a * b + c: only code that writes a fused multiply-add gets one.
 target_compile_options(graft_options INTERFACE -ffp-contract=off)
 target_include_directories(graft_options INTERFACE ${PROJECT_SOURCE_DIR})

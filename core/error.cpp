@@ -1,8 +1,24 @@
 #include "core/error.h"
 
+#include <utility>
+
 namespace graft {
 
-void throw_error(std::string message) { throw Error(std::move(message)); }
+namespace {
+std::string& layer_of_this_thread() {
+  thread_local std::string layer;
+  return layer;
+}
+}  // namespace
+
+LayerScope::LayerScope(std::string layer) : previous_(std::exchange(layer_of_this_thread(), std::move(layer))) {}
+LayerScope::~LayerScope() { layer_of_this_thread() = std::move(previous_); }
+const std::string& LayerScope::current() { return layer_of_this_thread(); }
+
+void throw_error(std::string message) {
+  const std::string& layer = LayerScope::current();
+  throw Error(layer.empty() ? std::move(message) : layer + ": " + message);
+}
 
 void throw_internal_error(const char* condition, const char* file, int line) {
   throw InternalError(

@@ -24,6 +24,20 @@ class InternalError : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
+// While alive, errors thrown on this thread begin with "<layer>: ".
+class LayerScope {
+ public:
+  explicit LayerScope(std::string layer);
+  ~LayerScope();
+  LayerScope(const LayerScope&) = delete;
+  LayerScope& operator=(const LayerScope&) = delete;
+
+  static const std::string& current();  // "" outside of any layer
+
+ private:
+  std::string previous_;
+};
+
 [[noreturn]] void throw_error(std::string message);
 [[noreturn]] void throw_internal_error(const char* condition, const char* file, int line);
 

@@ -1,0 +1,97 @@
+#include "core/device.h"
+
+#include "core/error.h"
+#include "core/recorder.h"
+
+namespace graft {
+
+std::shared_ptr<Device> Device::create(const Backend& backend) {
+  GRAFT_CHECK(backend.version == kContractVersion && backend.bytes == sizeof(Backend),
+              "the {} backend was built for contract {}, this program for {}; install matching versions",
+              backend.name ? backend.name : "unknown", backend.version, kContractVersion);
+  return std::shared_ptr<Device>(new Device(backend));
+}
+
+Device::~Device() {
+  allocator_.trim();
+  if (backend_.destroy) backend_.destroy(backend_.self);
+}
+
+std::string Device::description() const {
+  return backend_.device.description ? backend_.device.description(backend_.self) : backend_.name;
+}
+
+int64_t Device::workspace_bytes(Primitive primitive, const void* args) const {
+  return backend_.workspace_bytes ? backend_.workspace_bytes(backend_.self, primitive, args) : 0;
+}
+
+void Device::run(Primitive primitive, const void* args) {
+  if (Recorder* recorder = Recorder::current()) {
+    recorder->append(*this, primitive, args);
+    return;
+  }
+  struct Workspace {  // goes back to the allocator in stream order, so the next call may have it at once
+    Allocator& allocator;
+    int64_t bytes;
+    void* memory = allocator.allocate(bytes);
+    ~Workspace() { allocator.release(memory, bytes); }
+  } workspace{allocator_, workspace_bytes(primitive, args)};
+  run_planned(primitive, args, workspace.memory, workspace.bytes);
+}
+
+const char* Device::run_planned(Primitive primitive, const void* args, void* workspace, int64_t bytes) {
+  const auto function = backend_.run[static_cast<int32_t>(primitive)];
+  GRAFT_CHECK(function, "{} cannot {}", backend_.name, name_of(primitive));
+  CallContext context{.self = backend_.self, .stream = stream_, .workspace = workspace, .workspace_bytes = bytes};
+  const Status status = function(&context, args);
+  if (status != Status::ok) check(status, name_of(primitive), describe_call(primitive, args));
+  if (observer) observer(primitive, context.kernel);
+  return context.kernel;
+}
+
+void Device::to_host(void* to, const void* from, int64_t bytes) {
+  GRAFT_CHECK(!Recorder::current(), "a tensor has no values while a step is being recorded");
+  if (bytes == 0) return;
+  check(backend_.device.copy(backend_.self, stream_, to, from, bytes, CopyKind::device_to_host), "copy to host");
+  synchronize();
+}
+
+void Device::from_host(void* to, const void* from, int64_t bytes) {
+  GRAFT_CHECK(!Recorder::current(), "values cannot be given to a tensor while a step is being recorded");
+  if (bytes == 0) return;
+  check(backend_.device.copy(backend_.self, stream_, to, from, bytes, CopyKind::host_to_device), "copy from host");
+  synchronize();  // the caller's memory is pageable and theirs again on return
+}
+
+void Device::copy(void* to, const void* from, int64_t bytes) {
+  GRAFT_ASSERT(!Recorder::current());
+  if (bytes == 0) return;
+  check(backend_.device.copy(backend_.self, stream_, to, from, bytes, CopyKind::device_to_device), "copy");
+}
+
+void Device::synchronize() {
+  if (backend_.device.synchronize) check(backend_.device.synchronize(backend_.self, stream_), "synchronize");
+}
+
+void Device::check(Status status, const char* what, const std::string& arguments) const {
+  if (status == Status::ok) return;
+  std::string message = fmt::format("{} on {}: {}", what, backend_.name, name_of(status));
+  if (status == Status::device_error && backend_.device.last_error)
+    message += fmt::format(" ({})", backend_.device.last_error(backend_.self));
+  if (!arguments.empty()) message += ": " + arguments;
+  throw_error(std::move(message));
+}
+
+std::string describe_call(Primitive primitive, const void* args) {
+  const TensorView* views = views_of(args);
+  const Roles roles = info_of(primitive).roles;
+  std::string text;
+  for (int i = 0; i < roles.total(); ++i) {
+    const char* role = i < roles.inputs ? "in" : i < roles.inputs + roles.inouts ? "in-out" : "out";
+    if (views[i].present())
+      text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", role, views[i].shape, name_of(views[i].dtype));
+  }
+  return text;
+}
+
+}  // namespace graft

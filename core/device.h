@@ -1,0 +1,61 @@
+// A device: a backend, its memory, and the order of its work. Tensors live on one; primitives run on one.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "contract/backend.h"
+#include "core/allocator.h"
+
+namespace graft {
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  // Takes over a backend that an entry such as graft_cpu_backend has filled in. Throws Error when its contract is
+  // another one.
+  static std::shared_ptr<Device> create(const Backend& backend);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const Backend& backend() const { return backend_; }
+  const char* name() const { return backend_.name; }
+  std::string description() const;
+  Allocator& allocator() { return allocator_; }
+
+  // Runs a primitive now or, while a Recorder is active on this thread, writes it down. Its work may still be queued on
+  // return. Throws Error, with the layer's name, for a status that is not ok.
+  template <typename Args>
+  void run(const Args& args) {
+    run(primitive_of<Args>, &args);
+  }
+  void run(Primitive primitive, const void* args);
+
+  // A primitive with a workspace the caller planned. Returns the name of the kernel that ran.
+  const char* run_planned(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes);
+  int64_t workspace_bytes(Primitive primitive, const void* args) const;
+
+  // Host copies. `to_host` returns when the bytes are there; `from_host` when `from` may be reused.
+  void to_host(void* to, const void* from, int64_t bytes);
+  void from_host(void* to, const void* from, int64_t bytes);
+  void copy(void* to, const void* from, int64_t bytes);  // within the device, in order
+  void synchronize();
+
+  // Throws what `status` means: "conv2d on cpu: unsupported: x [2, 7, 5, 3] …".
+  void check(Status status, const char* what, const std::string& arguments = {}) const;
+
+  // For tests: sees every call that runs on this device, with the name of its kernel.
+  std::function<void(Primitive, const char* kernel)> observer;
+
+ private:
+  explicit Device(const Backend& backend) : backend_(backend), allocator_(backend_) {}
+
+  const Backend backend_;
+  Allocator allocator_;
+  StreamHandle stream_ = nullptr;
+};
+
+// "x [2, 7, 5, 3] f32, weight …": the views of a call, for error messages.
+std::string describe_call(Primitive primitive, const void* args);
+
+}  // namespace graft
