@@ -4,8 +4,13 @@
 // counts them; attributes follow. So one loop can visit the views of any call: to record it, to plan its memory, to
 // test it. Letters in shapes: N batch, H W pixels, C channels, K outputs, R S kernel rows and columns. All tensors are
 // dense. f32 and f64 unless a comment says otherwise; all floating-point views of one call have one type. An absent
-// view is optional where marked "?". A primitive never allocates; outputs never overlap inputs unless "may alias" is
-// said.
+// view is optional where marked "?". A primitive never allocates. Outputs and in-outs share no memory with any other
+// view of the call; where "may alias" is said, the output may be exactly that input's memory. What a comment does not
+// define (another shape, type or attribute, an overlap) is Status::invalid_argument, and nothing is written.
+//
+// Special numbers follow from the formulas in IEEE arithmetic, read as they stand: NaN in a sum makes it NaN, padded
+// pixels are left out rather than multiplied by 0, and "where", "let pass" and "?:" choose a number, so that an
+// infinite one that is not chosen leaves no NaN.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +33,8 @@ enum class Reduction : int32_t { sum = 0, mean, max };
 // --------------------------------------------------------------------------------------------------------
 
 // y = act(conv(x, weight) + bias + residual); cross-correlation, as every framework means it.
-// x [N,H,W,C]; weight [K,R,S,C/groups]; bias? [K]; residual? as y; y [N,Ho,Wo,K]
+// x [N,H,W,C]; weight [K,R,S,C/groups]; bias? [K]; residual? as y; y [N,Ho,Wo,K], Ho and Wo by output_extent, at least
+// 1: the window fits in the padded image. Strides, dilations, groups at least 1, pads at least 0. N, C or K may be 0.
 struct Conv2dArgs {
   static constexpr Roles kRoles{.inputs = 4, .outputs = 1};
   TensorView x, weight, bias, residual, y;
@@ -72,7 +78,7 @@ struct DepthwiseConv2dBackwardWeightArgs {
 // ---------------------------------------------------------------
 
 // mean = Σx / m, var = Σ(x − mean)² / m, y = act((x − mean) / √(var + eps) · weight + bias + residual)
-// x, residual?, y [...,C]; weight, bias, mean, var [C]
+// x, residual?, y [...,C]; weight, bias, mean, var [C]; eps >= 0. No rows: mean and var are NaN.
 struct BatchNormTrainingArgs {
   static constexpr Roles kRoles{.inputs = 4, .outputs = 3};
   TensorView x, weight, bias, residual, y, mean, var;
@@ -88,8 +94,8 @@ struct BatchNormInferenceArgs {
   Activation activation = Activation::none;
 };
 
-// With x̂ = (x − mean) / √(var + eps) and g = dy where the activation let it pass (y? is read for that; relu and relu6
-// only):
+// With x̂ = (x − mean) / √(var + eps) and g = dy where the activation let it pass, else 0 (relu: y > 0, relu6:
+// 0 < y < 6; other activations are not defined here; y? is needed unless there is none). No rows: the sums are 0.
 //   dbias = Σ g    dweight = Σ g·x̂    dresidual = g
 //   dx = weight / √(var + eps) · (g − dbias/m − x̂·dweight/m)       statistics of this batch (batch_statistics = 1)
 //   dx = weight / √(var + eps) · g                                given statistics       (batch_statistics = 0)
@@ -120,7 +126,8 @@ struct ActivateArgs {
   Activation activation = Activation::none;
 };
 
-// dx = dy · act′: from y for relu (y > 0), relu6 (0 < y < 6), sigmoid (y·(1 − y)); from x for silu. dx may alias dy.
+// dx = dy · act′, `saved` being y or x: relu y > 0 ? dy : 0 · relu6 0 < y < 6 ? dy : 0 · sigmoid dy·y·(1 − y) · silu
+// dy·σ(x)·(1 + x·(1 − σ(x))) · none dy. dx may alias dy.
 struct ActivateBackwardArgs {
   static constexpr Roles kRoles{.inputs = 2, .outputs = 1};
   TensorView saved, dy, dx;
@@ -163,7 +170,8 @@ struct FillArgs {
   double value = 0;
 };
 
-// y = x in y's type, any type to any; floats round to nearest even, to integers toward zero and saturate, NaN to 0.
+// y = x in y's type, any type to any; floats round once, to nearest even, and overflow to ∞; to integers toward zero
+// and saturate, NaN to 0.
 struct CastArgs {
   static constexpr Roles kRoles{.inputs = 1, .outputs = 1};
   TensorView x, y;
@@ -205,8 +213,9 @@ struct SubsamplePadBackwardArgs {
 // ---- pooling
 // ------------------------------------------------------------------------------------------------------------
 
-// The largest pixel of each window; of equals the first in row order; NaN wins. index? u8, as y: r·S + s of the winner
-// (window of at most 255 pixels). Every window must hold a real pixel: pad < window.
+// The largest pixel of each window; of equals the first in row order; NaN wins, the first of several. index? u8, as y:
+// r·S + s of the winner (window of at most 255 pixels). In every pooling each window holds a real pixel: pad < window,
+// H and W at least 1.
 struct MaxPoolArgs {
   static constexpr Roles kRoles{.inputs = 1, .outputs = 2};
   TensorView x, y, index;
@@ -251,7 +260,8 @@ struct MatmulArgs {
   Activation activation = Activation::none;
 };
 
-// x [outer, count, inner] → y [outer, inner]; the sum of nothing is 0, the mean or maximum of nothing NaN
+// x [outer, count, inner] → y [outer, inner]; the sum of nothing is 0, the mean or maximum of nothing NaN; the maximum
+// of numbers with a NaN among them is NaN
 struct ReduceArgs {
   static constexpr Roles kRoles{.inputs = 1, .outputs = 1};
   TensorView x, y;
@@ -267,7 +277,7 @@ struct BroadcastArgs {
   int64_t outer = 1, count = 1, inner = 1;
 };
 
-// Over the last axis, largest value subtracted first. x, y [rows, classes]
+// Over the last axis, largest value subtracted first. x, y [..., classes]; NaN, +∞ or nothing but −∞ make a row NaN
 struct SoftmaxArgs {
   static constexpr Roles kRoles{.inputs = 1, .outputs = 1};
   TensorView x, y;
@@ -280,8 +290,8 @@ struct SoftmaxBackwardArgs {
 
 // With ε label smoothing, w class weights (1 if absent), t = targets[i], W = Σ_i w[t_i], lse = log Σ_k e^logits[i,k]:
 //   loss = 1/W Σ_i ((1 − ε)·w[t]·(lse − logits[i,t]) + ε/K Σ_k w[k]·(lse − logits[i,k]))
-// logits [rows,K]; targets i64 [rows]; class_weights? [K]; loss [1]; a target outside [0, K) makes the loss NaN, and no
-// rows give NaN.
+// logits [rows,K]; targets i64 [rows]; class_weights? [K]; loss [1]; a target outside [0, K) makes the loss NaN and the
+// whole gradient too; no rows, or W = 0, give NaN. With ε = 0 the sum over k is left out: a logit of −∞ is harmless.
 struct SoftmaxCrossEntropyArgs {
   static constexpr Roles kRoles{.inputs = 3, .outputs = 1};
   TensorView logits, targets, class_weights, loss;
@@ -299,7 +309,8 @@ struct SoftmaxCrossEntropyBackwardArgs {
 // -----------------------------------------------------------------------------------------------------
 
 // y[i] = u_i >= probability ? 1 / (1 − probability) : 0 with u_i in [0,1) from Philox-4x32-10 (contract/philox.h):
-// key = seed, counter = {offset + i / 4 (64 bit), stream}, word i % 4. state i64 [2] = {seed, offset}. probability < 1.
+// key = seed, counter = {offset + i / 4 (64 bit), stream}, word i % 4. state i64 [2] = {seed, offset}. 0 <= probability
+// < 1. u_i has 24 bits and is compared in double; in integers: word >> 8 >= ⌈probability · 2^24⌉.
 struct BernoulliMaskArgs {
   static constexpr Roles kRoles{.inputs = 1, .outputs = 1};
   TensorView state, y;
@@ -319,7 +330,8 @@ struct CheckFiniteArgs {
 // Nothing moves while flag? is up. learning_rate f64 [1].
 //   g = gradient + weight_decay·parameter;  v = first ? g : momentum·v + g;  parameter −= lr·(nesterov ? g + momentum·v
 //   : v)
-// velocity? is absent when momentum is 0. step i64 [1] counts finished steps: first means step = 0.
+// velocity? is needed, and moves, only when momentum is not 0. step i64 [1] counts finished steps: first means step =
+// 0.
 struct SgdArgs {
   static constexpr Roles kRoles{.inputs = 4, .inouts = 2};
   TensorView gradient, learning_rate, step, flag, parameter, velocity;
@@ -329,7 +341,7 @@ struct SgdArgs {
 
 // Loshchilov & Hutter 2019, algorithm 2, t = step + 1:
 //   parameter −= lr·weight_decay·parameter;  m = β1·m + (1 − β1)·g;  v = β2·v + (1 − β2)·g²
-//   parameter −= lr / (1 − β1^t) · m / (√(v / (1 − β2^t)) + eps)
+//   parameter −= lr / (1 − β1^t) · m / (√(v / (1 − β2^t)) + eps)        0 <= β < 1
 struct AdamWArgs {
   static constexpr Roles kRoles{.inputs = 4, .inouts = 3};
   TensorView gradient, learning_rate, step, flag, parameter, m, v;
