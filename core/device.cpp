@@ -36,17 +36,18 @@ void Device::run(Primitive primitive, const void* args) {
     void* memory = allocator.allocate(bytes);
     ~Workspace() { allocator.release(memory, bytes); }
   } workspace{allocator_, workspace_bytes(primitive, args)};
-  run_planned(primitive, args, workspace.memory, workspace.bytes);
+  const Status status = try_run(primitive, args, workspace.memory, workspace.bytes);
+  if (status != Status::ok) check(status, name_of(primitive), describe_call(primitive, args));
 }
 
-const char* Device::run_planned(Primitive primitive, const void* args, void* workspace, int64_t bytes) {
+Status Device::try_run(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes) {
   const auto function = backend_.run[static_cast<int32_t>(primitive)];
-  GRAFT_CHECK(function, "{} cannot {}", backend_.name, name_of(primitive));
-  CallContext context{.self = backend_.self, .stream = stream_, .workspace = workspace, .workspace_bytes = bytes};
+  if (!function) return Status::unsupported;
+  CallContext context{
+      .self = backend_.self, .stream = stream_, .workspace = workspace, .workspace_bytes = workspace_bytes};
   const Status status = function(&context, args);
-  if (status != Status::ok) check(status, name_of(primitive), describe_call(primitive, args));
-  if (observer) observer(primitive, context.kernel);
-  return context.kernel;
+  if (status == Status::ok && observer) observer(primitive, context.kernel);
+  return status;
 }
 
 void Device::to_host(void* to, const void* from, int64_t bytes) {

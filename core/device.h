@@ -31,8 +31,8 @@ class Device : public std::enable_shared_from_this<Device> {
   }
   void run(Primitive primitive, const void* args);
 
-  // A primitive with a workspace the caller planned. Returns the name of the kernel that ran.
-  const char* run_planned(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes);
+  // A primitive with a workspace the caller planned; allocates nothing.
+  Status try_run(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes);
   int64_t workspace_bytes(Primitive primitive, const void* args) const;
 
   // Host copies. `to_host` returns when the bytes are there; `from_host` when `from` may be reused.
