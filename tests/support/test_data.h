@@ -17,7 +17,7 @@ inline std::filesystem::path test_data() {
 // True when GRAFT_REQUIRE (a comma-separated list) names `what`: then its absence is a failure, not a skip.
 inline bool is_required(const std::string& what) {
   const char* list = std::getenv("GRAFT_REQUIRE");
-  return list && ("," + std::string(list) + ",").find("," + what + ",") != std::string::npos;
+  return list && std::string(",").append(list).append(",").find("," + what + ",") != std::string::npos;
 }
 
 // Says that a test is skipped (ctest reads the line) or, where `what` is required, fails it.
