@@ -1,0 +1,177 @@
+#include "core/tape.h"
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "core/ops.h"
+#include "tests/support/devices.h"
+#include "tests/support/random_tensor.h"
+
+using namespace graft;
+using Catch::Matchers::Contains;
+
+namespace {
+
+const std::shared_ptr<Device>& device() {
+  static const auto d = test::reference_device();
+  return d;
+}
+Tensor leaf(std::vector<double> values) {
+  Tensor t = from_values<double>(device(), {static_cast<int64_t>(values.size())}, values);
+  return t.set_requires_grad(true);
+}
+std::vector<double> grad(const Tensor& loss, const Tensor& wrt) {
+  return gradients(loss, std::vector<Tensor>{wrt})[0].to_vector<double>();
+}
+
+}  // namespace
+
+TEST_CASE("a tensor used twice gets the sum of both gradients") {
+  const Tensor x = leaf({1, 2, 3});
+  CHECK(grad(ops::sum(ops::add(ops::multiply(x, x), x)), x) == std::vector<double>{3, 5, 7});
+}
+
+TEST_CASE("add sends the same gradient both ways without mixing them up") {
+  const Tensor a = leaf({1, 2}), b = leaf({3, 4});
+  const Tensor s = ops::add(a, b);
+  const auto g = gradients(ops::sum(ops::multiply(s, a)), std::vector<Tensor>{a, b});
+  CHECK(g[0].to_vector<double>() == std::vector<double>{5, 8});  // 2a + b
+  CHECK(g[1].to_vector<double>() == std::vector<double>{1, 2});  // a
+}
+
+TEST_CASE("a gradient nobody needs is not computed") {
+  std::vector<std::string> ran;
+  const auto observed = test::reference_device();
+  const Tensor x = test::random_tensor(observed, {1, 4, 4, 2}, 1);
+  Tensor w = test::random_tensor(observed, {3, 3, 3, 2}, 2);
+  w.set_requires_grad(true);
+  const Tensor loss = ops::sum(ops::relu(ops::conv2d(x, w, {}, {})));
+  observed->observer = [&](Primitive p, const char*) { ran.push_back(name_of(p)); };
+  gradients(loss, std::vector<Tensor>{w});
+  CHECK(std::count(ran.begin(), ran.end(), "conv2d_backward_weight") == 1);
+  CHECK(std::count(ran.begin(), ran.end(), "conv2d_backward_data") == 0);
+}
+
+TEST_CASE("the walk ends where nothing wanted lies beyond") {
+  const Tensor x = leaf({1, 2, 3});
+  const Tensor y = ops::multiply(x, x), loss = ops::sum(ops::multiply(y, y));
+  int calls = 0;
+  add_hook(x, [&](const Tensor&) { return ++calls, Tensor{}; });
+  CHECK(grad(loss, y) == std::vector<double>{2, 8, 18});  // stops at y
+  CHECK(calls == 0);
+}
+
+TEST_CASE("a tensor the output does not depend on gets zeros") {
+  const Tensor x = leaf({1, 2}), other = leaf({5});
+  CHECK(grad(ops::sum(x), other) == std::vector<double>{0});
+}
+
+TEST_CASE("a saved tensor changed in place is an error with the op's name") {
+  const Tensor x = leaf({1, 2, 3});
+  const Tensor y = ops::sigmoid(x), loss = ops::sum(y);
+  y.assign(std::span<const double>(std::vector<double>{0, 0, 0}));
+  CHECK_THROWS_WITH(grad(loss, x), Contains("activate") && Contains("changed in place"));
+}
+
+TEST_CASE("backward twice is an error, unless it was announced") {
+  const Tensor x = leaf({1, 2, 3});
+  const Tensor loss = ops::sum(ops::multiply(x, x));
+  gradients(loss, std::vector<Tensor>{x}, {}, {.retain = true});
+  CHECK(grad(loss, x) == std::vector<double>{2, 4, 6});
+  CHECK_THROWS_WITH(grad(loss, x), Contains("second time"));
+}
+
+TEST_CASE("saved tensors are released while backward goes on") {
+  const auto counted = test::reference_device();
+  Tensor x = test::random_tensor(counted, {1 << 16}, 1);
+  x.set_requires_grad(true);
+  Tensor y = x;
+  for (int i = 0; i < 8; ++i) y = ops::sigmoid(y);
+  const Tensor loss = ops::sum(y);
+  y = {};
+  const int64_t before = counted->allocator().statistics().in_use;
+  counted->allocator().reset_peak();
+  const Tensor g = gradients(loss, std::vector<Tensor>{x})[0];
+  const int64_t block = x.bytes();
+  CHECK(counted->allocator().statistics().peak <= before + 3 * block);
+  CHECK(counted->allocator().statistics().in_use <= before - 7 * block);
+}
+
+TEST_CASE("hooks see and replace gradients") {
+  const Tensor x = leaf({1, 2});
+  const Tensor y = ops::multiply(x, x);
+  std::vector<double> seen;
+  add_hook(y, [&](const Tensor& g) {
+    seen = g.to_vector<double>();
+    return full(device(), {2}, 10, DType::f64);
+  });
+  CHECK(grad(ops::sum(y), x) == std::vector<double>{20, 40});
+  CHECK(seen == std::vector<double>{1, 1});
+  const Tensor z = ops::sum(x);
+  add_hook(z, [](const Tensor&) { return full(device(), {2}, 1, DType::f64); });
+  CHECK_THROWS_WITH(grad(z, x), Contains("hook"));
+}
+
+TEST_CASE("NoGrad records nothing") {
+  const Tensor x = leaf({1, 2});
+  {
+    const NoGrad guard;
+    CHECK_FALSE(ops::multiply(x, x).requires_grad());
+  }
+  CHECK(ops::multiply(x, x).requires_grad());
+  CHECK_FALSE(ops::multiply(x.detach(), x.detach()).requires_grad());
+}
+
+TEST_CASE("errors of backward name the layer of the forward") {
+  const Tensor x = leaf({1, 2, 3});
+  Tensor y;
+  {
+    const LayerScope scope("classifier");
+    y = ops::sigmoid(x);
+  }
+  const Tensor loss = ops::sum(y);
+  y.assign(std::span<const double>(std::vector<double>{0, 0, 0}));
+  CHECK_THROWS_WITH(grad(loss, x), Contains("classifier: activate"));
+}
+
+TEST_CASE("a very deep tape needs no deep stack") {
+  const Tensor x = leaf({1});
+  Tensor y = x;
+  for (int i = 0; i < 20'000; ++i) y = ops::add(y, x);
+  CHECK(grad(y, x) == std::vector<double>{20'001});
+}
+
+TEST_CASE("threads have tapes of their own") {
+  std::vector<std::thread> threads;
+  std::vector<double> results(3);
+  for (size_t t = 0; t < 3; ++t)
+    threads.emplace_back([&results, t] {
+      const Tensor x = leaf({static_cast<double>(t)});
+      for (int i = 0; i < 50; ++i) {
+        const NoGrad* guard = t == 1 ? new NoGrad : nullptr;
+        delete guard;
+        results[t] = grad(ops::sum(ops::multiply(x, x)), x)[0];
+      }
+    });
+  for (auto& t : threads) t.join();
+  CHECK(results == std::vector<double>{0, 2, 4});
+}
+
+TEST_CASE("core never reads what may still be queued") {
+  const auto queue = test::queueing_device();
+  const auto run = [](const std::shared_ptr<Device>& d) {
+    const Tensor x = test::random_tensor(d, {2, 6, 6, 3}, 1);
+    Tensor w = test::random_tensor(d, {4, 3, 3, 3}, 2), g = full(d, {4}, 1, DType::f64),
+           b = full(d, {4}, 0, DType::f64);
+    for (Tensor* t : {&w, &g, &b}) t->set_requires_grad(true);
+    Tensor y = ops::conv2d(x, w, {}, {.pad = {1, 1, 1, 1}});
+    y = ops::relu(ops::batch_norm_training(y, g, b, 1e-5).y);
+    const Tensor logits = ops::flatten(ops::global_avg_pool(ops::max_pool(y, {.window = {2, 2}, .stride = {2, 2}})));
+    const Tensor targets = from_values<int64_t>(d, {2}, {3, 0});
+    const auto grads = gradients(ops::cross_entropy(logits, targets), std::vector<Tensor>{w, g, b});
+    std::vector<std::vector<double>> values;
+    for (const Tensor& t : grads) values.push_back(t.to_vector<double>());
+    return values;
+  };
+  CHECK(run(queue) == run(device()));
+}
