@@ -108,7 +108,7 @@ struct BatchNormBackwardArgs {
 };
 
 // running ← (1 − momentum)·running + momentum·batch, the variance with Bessel's m / (m − 1), unless flag? (i64 [1]) is
-// up.
+// up. 0 <= momentum <= 1; all [C]
 struct UpdateRunningStatsArgs {
   static constexpr Roles kRoles{.inputs = 3, .inouts = 2};
   TensorView mean, var, flag, running_mean, running_var;
@@ -291,7 +291,8 @@ struct SoftmaxBackwardArgs {
 // With ε label smoothing, w class weights (1 if absent), t = targets[i], W = Σ_i w[t_i], lse = log Σ_k e^logits[i,k]:
 //   loss = 1/W Σ_i ((1 − ε)·w[t]·(lse − logits[i,t]) + ε/K Σ_k w[k]·(lse − logits[i,k]))
 // logits [rows,K]; targets i64 [rows]; class_weights? [K]; loss [1]; a target outside [0, K) makes the loss NaN and the
-// whole gradient too; no rows, or W = 0, give NaN. With ε = 0 the sum over k is left out: a logit of −∞ is harmless.
+// whole gradient too; no rows give NaN. 0 <= ε <= 1; with ε = 0 the sum over k is left out, so that a logit of −∞ is
+// harmless.
 struct SoftmaxCrossEntropyArgs {
   static constexpr Roles kRoles{.inputs = 3, .outputs = 1};
   TensorView logits, targets, class_weights, loss;
@@ -330,8 +331,7 @@ struct CheckFiniteArgs {
 // Nothing moves while flag? is up. learning_rate f64 [1].
 //   g = gradient + weight_decay·parameter;  v = first ? g : momentum·v + g;  parameter −= lr·(nesterov ? g + momentum·v
 //   : v)
-// velocity? is needed, and moves, only when momentum is not 0. step i64 [1] counts finished steps: first means step =
-// 0.
+// velocity? is needed, and moves, only when momentum is not 0. step i64 [1] counts finished steps: first means 0.
 struct SgdArgs {
   static constexpr Roles kRoles{.inputs = 4, .inouts = 2};
   TensorView gradient, learning_rate, step, flag, parameter, velocity;

@@ -17,8 +17,9 @@ Status run_primitive(CallContext* context, const void* args) {
 #undef X
   };
   if (args == nullptr || !checked(kPrimitive, args)) return Status::invalid_argument;
-  if (context != nullptr) context->kernel = kKernels[static_cast<int>(kPrimitive)];
-  return compute(*static_cast<const Args*>(args));
+  const Status status = compute(*static_cast<const Args*>(args));
+  if (status == Status::ok && context != nullptr) context->kernel = kKernels[static_cast<int>(kPrimitive)];
+  return status;
 }
 
 using RunFunction = Status (*)(CallContext*, const void* args);
