@@ -1,0 +1,250 @@
+#include "tests/kernels/op_table/call.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace graft::test {
+namespace {
+
+constexpr std::byte kUnwritten{0xFF};  // as f64, f32, f16 and bf16 a NaN, as i64 -1
+constexpr int64_t kGuard = 64, kMaxWorkspace = int64_t{1} << 32;
+
+template <typename T>
+void put(Bytes& bytes, int64_t i, T value) {
+  std::memcpy(bytes.data() + i * static_cast<int64_t>(sizeof(T)), &value, sizeof(T));
+}
+
+template <typename T>
+T get(const Bytes& bytes, int64_t i) {
+  T value;
+  std::memcpy(&value, bytes.data() + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
+  return value;
+}
+
+void put_element(Bytes& bytes, DType dtype, int64_t i, double value) {
+  switch (dtype) {
+    case DType::none:
+      return;
+    case DType::f64:
+      return put(bytes, i, value);
+    case DType::f32:
+      return put(bytes, i, static_cast<float>(value));
+    case DType::bf16:
+    case DType::f16:
+      return put(bytes, i, static_cast<uint16_t>(value));
+    case DType::i64:
+      return put(bytes, i, static_cast<int64_t>(value));
+    case DType::u8:
+      return put(bytes, i, static_cast<uint8_t>(value));
+  }
+}
+
+double half(uint16_t bits) {
+  const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  const double size = exponent == 31  ? (fraction ? kNan : kInf)
+                      : exponent == 0 ? std::ldexp(fraction, -24)
+                                      : std::ldexp(1024 + fraction, exponent - 25);
+  return bits >> 15 ? -size : size;
+}
+
+// One tensor between guards, in memory of the device.
+class Guarded {
+ public:
+  Guarded(const Backend& backend, bool host_memory, const Bytes& content, int64_t offset)
+      : backend_(backend), host_memory_(host_memory), offset_(kGuard + offset) {
+    image_.assign(static_cast<size_t>(offset_) + content.size() + kGuard, kUnwritten);
+    if (!content.empty()) std::memcpy(image_.data() + offset_, content.data(), content.size());
+    bytes_ = static_cast<int64_t>(image_.size()) + kGuard;
+    expect(backend_.device.allocate(backend_.self, bytes_, &memory_));
+    base_ = static_cast<std::byte*>(memory_);
+    base_ += (kGuard - static_cast<int64_t>(reinterpret_cast<uintptr_t>(base_) % kGuard)) % kGuard;
+    expect(backend_.device.copy(backend_.self, nullptr, base_, image_.data(), static_cast<int64_t>(image_.size()),
+                                CopyKind::host_to_device));
+    expect(backend_.device.synchronize(backend_.self, nullptr));
+    watch(true);
+  }
+  ~Guarded() {
+    watch(false);
+    backend_.device.release(backend_.self, memory_, bytes_);
+  }
+  Guarded(const Guarded&) = delete;
+
+  void* data() const { return base_ + offset_; }
+
+  // What lies there now; says so if a guard was written.
+  Bytes read_back(const std::string& name, std::string& problem) {
+    watch(false);
+    Bytes now(image_.size());
+    expect(backend_.device.copy(backend_.self, nullptr, now.data(), base_, static_cast<int64_t>(now.size()),
+                                CopyKind::device_to_host));
+    expect(backend_.device.synchronize(backend_.self, nullptr));
+    const size_t first = static_cast<size_t>(offset_), last = now.size() - kGuard;
+    for (size_t i = 0; i < now.size(); ++i)
+      if ((i < first || i >= last) && now[i] != kUnwritten) {
+        problem += fmt::format("wrote {} {}; ", i < first ? "before" : "behind", name);
+        break;
+      }
+    return Bytes(now.begin() + offset_, now.begin() + static_cast<int64_t>(last));
+  }
+
+ private:
+  static void expect(Status status) {
+    if (status != Status::ok) fail("a device function answers '{}'", name_of(status));
+  }
+  void watch([[maybe_unused]] bool on) {
+#if defined(__SANITIZE_ADDRESS__)
+    if (!host_memory_) return;
+    const size_t first = static_cast<size_t>(offset_), last = image_.size() - kGuard;
+    if (on) {
+      ASAN_POISON_MEMORY_REGION(base_, first);
+      ASAN_POISON_MEMORY_REGION(base_ + last, static_cast<size_t>(kGuard));
+    } else {
+      ASAN_UNPOISON_MEMORY_REGION(base_, image_.size());
+    }
+#endif
+  }
+
+  const Backend& backend_;
+  [[maybe_unused]] bool host_memory_;
+  int64_t offset_, bytes_ = 0;
+  void* memory_ = nullptr;
+  std::byte* base_ = nullptr;
+  Bytes image_;
+};
+
+}  // namespace
+
+AnyArgs typed_args(Primitive primitive, const OpRow& row, DType dtype) {
+  AnyArgs args = row.args;
+  for (int i = 0; i < info_of(primitive).roles.total(); ++i)
+    if (row.views[i].real && views_of(args.bytes)[i].present()) views_of(args.bytes)[i].dtype = dtype;
+  return args;
+}
+
+Tensors contents(Primitive primitive, const OpRow& row, DType rounded, DType stored) {
+  Tensors tensors;
+  const Roles roles = info_of(primitive).roles;
+  for (int i = 0; i < roles.total(); ++i) {
+    TensorView view = row.view(i);
+    if (!view.present()) continue;
+    if (row.views[i].real) view.dtype = stored;
+    tensors[i].assign(static_cast<size_t>(view.bytes()), kUnwritten);
+    if (i >= roles.inputs + roles.inouts) continue;
+    for (int64_t e = 0; e < view.numel(); ++e) {
+      double value = row.views[i].fill(e, unit_hash(static_cast<uint64_t>(i), e));
+      if (row.views[i].real && rounded == DType::f32) value = static_cast<float>(value);
+      put_element(tensors[i], view.dtype, e, value);
+    }
+  }
+  return tensors;
+}
+
+double element(const Bytes& bytes, DType dtype, int64_t i) {
+  switch (dtype) {
+    case DType::none:
+      break;
+    case DType::f64:
+      return get<double>(bytes, i);
+    case DType::f32:
+      return get<float>(bytes, i);
+    case DType::bf16:
+      return std::bit_cast<float>(static_cast<uint32_t>(get<uint16_t>(bytes, i)) << 16);
+    case DType::f16:
+      return half(get<uint16_t>(bytes, i));
+    case DType::i64:
+      return static_cast<double>(get<int64_t>(bytes, i));
+    case DType::u8:
+      return get<uint8_t>(bytes, i);
+  }
+  return kNan;
+}
+
+HostCall::HostCall(Primitive primitive, const AnyArgs& args, Tensors tensors)
+    : primitive_(primitive), args_(args), tensors_(std::move(tensors)) {
+  bind();
+}
+
+HostCall::HostCall(Primitive primitive, const void* args) : primitive_(primitive) {
+  std::memcpy(args_.bytes, args, info_of(primitive).args_bytes);
+  for (int i = 0; i < info_of(primitive).roles.total(); ++i) {
+    const TensorView& view = views_of(args)[i];
+    const auto* from = view.as<const std::byte>();
+    if (view.numel() > 0) tensors_[i].assign(from, from + view.bytes());
+  }
+  bind();
+}
+
+void HostCall::bind() {
+  for (int i = 0; i < info_of(primitive_).roles.total(); ++i) views_of(args_.bytes)[i].data = tensors_[i].data();
+}
+
+void HostCall::zero_outputs() {
+  const Roles roles = info_of(primitive_).roles;
+  for (int i = roles.inputs; i < roles.total(); ++i) tensors_[i].assign(tensors_[i].size(), std::byte{0});
+}
+
+Workspace::Workspace(const Backend& backend, Primitive primitive, const void* args)
+    : self_(backend.self),
+      bytes_(backend.workspace_bytes ? backend.workspace_bytes(backend.self, primitive, args) : 0),
+      memory_(static_cast<size_t>(align_up(bytes_) + kArenaAlignment)) {}
+
+CallContext Workspace::context() const {
+  const auto begin = reinterpret_cast<uintptr_t>(memory_.data());
+  const auto aligned = static_cast<uintptr_t>(align_up(static_cast<int64_t>(begin)));
+  return {.self = self_, .workspace = reinterpret_cast<void*>(aligned), .workspace_bytes = bytes_};
+}
+
+Status HostCall::run(const Backend& backend) {
+  const Workspace workspace(backend, primitive_, args());
+  CallContext context = workspace.context();
+  const auto call = backend.run[static_cast<int>(primitive_)];
+  return call ? call(&context, args()) : Status::unsupported;
+}
+
+WatchedResult run_watched(const Backend& backend, bool host_memory, Primitive primitive, const AnyArgs& row_args,
+                          const Tensors& before, const OpRow& row, Placement placement) {
+  WatchedResult result;
+  const Roles roles = info_of(primitive).roles;
+  AnyArgs args = row_args;
+  std::array<std::unique_ptr<Guarded>, kMaxViews> memory;
+  for (int i = 0; i < roles.total(); ++i) {
+    TensorView& view = views_of(args.bytes)[i];
+    if (!view.present() || i == placement.aliased_output) continue;
+    const int64_t offset = placement.elements_off * static_cast<int64_t>(size_of(view.dtype));
+    memory[i] = std::make_unique<Guarded>(backend, host_memory, before[i], offset);
+    view.data = memory[i]->data();
+  }
+  if (placement.aliases >= 0) views_of(args.bytes)[placement.aliased_output].data = memory[placement.aliases]->data();
+
+  int64_t workspace_bytes = backend.workspace_bytes ? backend.workspace_bytes(backend.self, primitive, args.bytes) : 0;
+  if (workspace_bytes < 0 || workspace_bytes > kMaxWorkspace) {
+    result.problem += fmt::format("asks for a workspace of {} bytes; ", workspace_bytes);
+    return result;
+  }
+  Guarded workspace(backend, host_memory, Bytes(static_cast<size_t>(workspace_bytes), kUnwritten), 0);
+  CallContext context{.self = backend.self, .workspace = workspace.data(), .workspace_bytes = workspace_bytes};
+
+  const auto call = backend.run[static_cast<int>(primitive)];
+  result.status = call ? call(&context, args.bytes) : Status::unsupported;
+  if (const Status done = backend.device.synchronize(backend.self, nullptr); result.status == Status::ok)
+    result.status = done;
+  if (context.kernel) result.kernel = context.kernel;
+
+  workspace.read_back("the workspace", result.problem);
+  for (int i = 0; i < roles.total(); ++i) {
+    if (!memory[i]) continue;
+    result.tensors[i] = memory[i]->read_back(row.views[i].name, result.problem);
+    const bool may_change = result.status == Status::ok && (i >= roles.inputs || i == placement.aliases);
+    if (!may_change && result.tensors[i] != before[i]) result.problem += fmt::format("changed {}; ", row.views[i].name);
+  }
+  if (placement.aliases >= 0) result.tensors[placement.aliased_output] = result.tensors[placement.aliases];
+  return result;
+}
+
+}  // namespace graft::test

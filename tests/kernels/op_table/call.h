@@ -1,0 +1,79 @@
+// Calls of a primitive as the op table makes them: on plain host memory for the reference, or watched, on a backend's
+// own memory.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "tests/kernels/op_table/op_table.h"
+
+namespace graft::test {
+
+using Bytes = std::vector<std::byte>;
+using Tensors = std::array<Bytes, kMaxViews>;
+
+// The row's arguments with the type under test in place of `real`.
+AnyArgs typed_args(Primitive, const OpRow&, DType);
+
+// Contents of inputs and in-outs as the fills give them, rounded to `rounded`, stored as `stored`: so that f32 and f64
+// runs read the same numbers. Outputs hold 0xFF bytes (NaN). bf16 and f16 take their bit patterns from the fill.
+Tensors contents(Primitive, const OpRow&, DType rounded, DType stored);
+
+// Element i of a tensor as a number.
+double element(const Bytes&, DType, int64_t i);
+
+// What a call on host memory needs beside its arguments.
+class Workspace {
+ public:
+  Workspace(const Backend&, Primitive, const void* args);
+  CallContext context() const;
+
+ private:
+  void* self_;
+  int64_t bytes_;
+  Bytes memory_;
+};
+
+// Arguments and the memory they point to.
+class HostCall {
+ public:
+  HostCall(Primitive, const AnyArgs&, Tensors);
+  HostCall(Primitive, const void* args);  // copies the tensors
+  HostCall(const HostCall& other) : HostCall(other.primitive_, other.args_, other.tensors_) {}
+  HostCall& operator=(const HostCall&) = delete;
+
+  void* args() { return args_.bytes; }
+  const void* args() const { return args_.bytes; }
+  const Tensors& tensors() const { return tensors_; }
+  Status run(const Backend&);  // of a backend that computes in host memory
+  void zero_outputs();
+
+ private:
+  void bind();
+
+  Primitive primitive_;
+  AnyArgs args_;
+  Tensors tensors_;
+};
+
+struct Placement {
+  int elements_off = 0;                   // every tensor begins this many elements after a multiple of 64 bytes
+  int aliased_output = -1, aliases = -1;  // this output lies where that input lies
+};
+
+struct WatchedResult {
+  Status status = Status::ok;
+  std::string kernel;
+  Tensors tensors;      // after the call
+  std::string problem;  // "" or: wrote beside y, changed x, …
+};
+
+// Runs in memory of the backend's device. Guards of NaN bytes lie at both ends of each tensor and of the workspace,
+// which has exactly the size that the backend asks for. `host_memory`: the address sanitizer watches the guards as
+// well.
+WatchedResult run_watched(const Backend&, bool host_memory, Primitive, const AnyArgs&, const Tensors&, const OpRow&,
+                          Placement);
+
+}  // namespace graft::test

@@ -1,0 +1,132 @@
+#include "tests/kernels/op_table/check.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace graft::test {
+namespace {
+
+struct Precision {
+  double unit, tiny;  // half a unit in the last place of 1; the smallest normal number: below it, zero is right too
+};
+Precision precision_of(DType dtype) {
+  if (dtype == DType::f64) return {0x1p-53, 0x1p-1022};
+  return {0x1p-24, 0x1p-126};
+}
+
+bool is_whole(DType dtype) { return dtype == DType::i64 || dtype == DType::u8; }
+
+// One output against the truth: "y[17] is 0.5, not 0.25 (tolerance 1e-7); 3 of 40 are wrong".
+std::string compare(const char* name, const TensorView& view, const Bytes& got, const TensorView& truth,
+                    const Bytes& truth_bytes, const Bound& bound, const Bytes& magnitude) {
+  int64_t wrong = 0;
+  std::string first;
+  const Precision precision = precision_of(view.dtype);
+  for (int64_t e = 0; e < view.numel(); ++e) {
+    const double y = element(got, view.dtype, e);
+    const double y64 = element(truth_bytes, truth.dtype, e);
+    const double rounded = view.dtype == DType::f32 ? static_cast<float>(y64) : y64;
+    double tolerance = 0;
+    bool good;
+    if (is_whole(view.dtype)) {
+      const size_t size = size_of(view.dtype), at = static_cast<size_t>(e) * size;
+      good = std::equal(&got[at], &got[at] + size, &truth_bytes[at]);
+    } else if (!std::isfinite(rounded) || bound.factor == 0) {
+      good = std::isnan(rounded) ? std::isnan(y) : y == rounded;
+    } else {
+      const double terms = magnitude.empty() ? 0 : element(magnitude, DType::f64, e);
+      tolerance = bound.factor * precision.unit * (terms + std::abs(y64)) + precision.tiny;
+      good = std::abs(y - y64) <= tolerance;
+    }
+    if (!good && wrong++ == 0)
+      first = fmt::format("{}[{}] is {:.9g}, not {:.9g} (tolerance {:.2g})", name, e, y, y64, tolerance);
+  }
+  return wrong == 0 ? "" : fmt::format("{}; {} of {} are wrong; ", first, wrong, view.numel());
+}
+
+std::string compare_all(const Backend& reference, const OpEntry& entry, const OpRow& row, DType dtype,
+                        const AnyArgs& args, const Tensors& got) {
+  const Roles roles = info_of(entry.primitive).roles;
+  const HostCall before(entry.primitive, typed_args(entry.primitive, row, DType::f64),
+                        contents(entry.primitive, row, dtype, DType::f64));
+  HostCall after = before;
+  if (const Status status = after.run(reference); status != Status::ok)
+    return fmt::format("the reference answers '{}'; ", name_of(status));
+  HostCall magnitude = before;
+  magnitude.zero_outputs();
+  if (row.bound.magnitude)
+    row.bound.magnitude(reference, entry.primitive, before.args(), after.args(), magnitude.args());
+
+  std::string problem;
+  for (int i = roles.inputs; i < roles.total(); ++i) {
+    const TensorView& view = views_of(static_cast<const void*>(args.bytes))[i];
+    if (!view.present()) continue;
+    const TensorView& truth = views_of(after.args())[i];
+    problem += compare(row.views[i].name, view, got[i], truth, after.tensors()[i], row.bound,
+                       row.bound.magnitude && row.views[i].real ? magnitude.tensors()[i] : Bytes{});
+  }
+  return problem;
+}
+
+std::string same_outputs(Primitive primitive, const OpRow& row, const Tensors& a, const Tensors& b, const char* when) {
+  for (int i = info_of(primitive).roles.inputs; i < info_of(primitive).roles.total(); ++i)
+    if (a[i] != b[i]) return fmt::format("{} has other bits {}; ", row.views[i].name, when);
+  return "";
+}
+
+bool writes_anything(Primitive primitive, const OpRow& row) {
+  const Roles roles = info_of(primitive).roles;
+  for (int i = roles.inputs; i < roles.total(); ++i)
+    if (row.view(i).numel() > 0) return true;
+  return false;
+}
+
+}  // namespace
+
+bool applies(const BackendUnderTest& entry, const OpRow& row, DType dtype) {
+  for (const RowView& view : row.views)
+    if (view.real) return true;
+  return dtype == entry.dtypes.front();
+}
+
+std::string check_row(const BackendUnderTest& under_test, const Backend& backend, const Backend& reference,
+                      const OpEntry& entry, const OpRow& row, DType dtype) {
+  const AnyArgs args = typed_args(entry.primitive, row, dtype);
+  const Tensors before = contents(entry.primitive, row, dtype, dtype);
+  const auto run = [&](Placement placement) {
+    return run_watched(backend, under_test.host_memory, entry.primitive, args, before, row, placement);
+  };
+
+  const WatchedResult aligned = run({});
+  if (!aligned.problem.empty()) return aligned.problem;
+  if (aligned.status != row.expected)
+    return fmt::format("answers '{}', not '{}'", name_of(aligned.status), name_of(row.expected));
+  if (row.expected != Status::ok) return "";
+  if (aligned.kernel.empty() && writes_anything(entry.primitive, row)) return "does not say which kernel ran";
+
+  std::string problem = compare_all(reference, entry, row, dtype, args, aligned.tensors);
+  const WatchedResult unaligned = run({.elements_off = 1});
+  problem += unaligned.problem;
+  problem += same_outputs(entry.primitive, row, aligned.tensors, unaligned.tensors, "one element further in memory");
+
+  for (const auto& [output, input] : entry.in_place) {
+    const TensorView &y = row.view(output), &x = row.view(input);
+    if (!y.present() || !x.present() || y.dtype != x.dtype || y.shape != x.shape) continue;
+    for (int off : {0, 1}) {
+      const WatchedResult in_place = run({.elements_off = off, .aliased_output = output, .aliases = input});
+      problem += in_place.problem;
+      problem += same_outputs(entry.primitive, row, aligned.tensors, in_place.tensors, "when computed in place");
+    }
+  }
+  return problem;
+}
+
+Tensors results_of(const BackendUnderTest& under_test, const Backend& backend, const OpEntry& entry, const OpRow& row,
+                   DType dtype) {
+  WatchedResult result =
+      run_watched(backend, under_test.host_memory, entry.primitive, typed_args(entry.primitive, row, dtype),
+                  contents(entry.primitive, row, dtype, dtype), row, {});
+  return std::move(result.tensors);
+}
+
+}  // namespace graft::test

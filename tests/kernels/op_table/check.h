@@ -1,0 +1,22 @@
+// One row of the op table on one backend.
+#pragma once
+#include <string>
+
+#include "tests/kernels/op_table/backends.h"
+#include "tests/kernels/op_table/call.h"
+#include "tests/kernels/op_table/op_table.h"
+
+namespace graft::test {
+
+// "" or what is wrong. An ordinary row runs aligned, unaligned and, where that is allowed, in place. All must give the
+// same bits, within the row's bound of the reference in f64. A row that expects an error must change nothing.
+std::string check_row(const BackendUnderTest&, const Backend& backend, const Backend& reference, const OpEntry&,
+                      const OpRow&, DType);
+
+// The results of an ordinary row, to be compared bit by bit with another backend's.
+Tensors results_of(const BackendUnderTest&, const Backend& backend, const OpEntry&, const OpRow&, DType);
+
+// Whether the row says anything about this type: one that names all its types is run once, with the backend's first.
+bool applies(const BackendUnderTest&, const OpRow&, DType);
+
+}  // namespace graft::test

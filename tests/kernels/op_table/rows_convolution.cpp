@@ -1,0 +1,174 @@
+// Rows of conv2d and depthwise_conv2d, forward and both ways back. Channels lie around vector widths, extents are odd
+// or prime, padding is asymmetric where it can be; empty batches must leave zeros in dweight.
+#include "tests/kernels/op_table/op_case.h"
+
+namespace graft::test {
+namespace {
+
+using namespace op;
+
+Shape windows(const Shape& image, const Shape& weight, const Conv2dParams& p, int first_tap_axis, int64_t channels) {
+  if (p.stride.h < 1 || p.stride.w < 1) return {image[0], 1, 1, channels};  // a row that is refused: any y will do
+  const int64_t taps_h = weight[first_tap_axis], taps_w = weight[first_tap_axis + 1];
+  return {image[0], output_extent(image[1], p.pad.top, p.pad.bottom, taps_h, p.dilation.h, p.stride.h),
+          output_extent(image[2], p.pad.left, p.pad.right, taps_w, p.dilation.w, p.stride.w), channels};
+}
+
+// A row names the image and the weight by the tensors that all three directions have or make.
+template <typename Args, typename Image, typename Weight>
+Shape output_of(const Args& args) {
+  Args copy = args;
+  const Shape image = Image::in(copy).shape, filter = Weight::in(copy).shape;
+  const bool dense = filter.rank == 4;
+  return windows(image, filter, args.conv, dense ? 1 : 0, dense ? filter[0] : image[3]);
+}
+
+// 2 · R · S · C / groups operations for each output element
+double conv_flops(const Shape& output, const Shape& filter) {
+  return 2.0 * static_cast<double>(output.numel()) *
+         static_cast<double>(filter.count(filter.rank == 4 ? 1 : 0, filter.rank)) /
+         (filter.rank == 4 ? 1.0 : static_cast<double>(filter[2]));
+}
+
+// What forward, backward by data and backward by weights share; Image is x or dx, Weight is weight or dweight.
+template <typename Image, typename Weight>
+void dense_rows(auto& entry) {
+  entry.row(Image{1, 5, 7, 3}, Weight{4, 3, 3, 3})
+      .row(Image{1, 1, 1, 1}, Weight{1, 1, 1, 1})
+      .row(Image{2, 7, 5, 3}, Weight{8, 3, 3, 3}, pad(1))
+      .row(Image{1, 8, 9, 8}, Weight{15, 3, 3, 8}, pad(1), stride(2))
+      .row(Image{3, 13, 11, 15}, Weight{17, 1, 1, 15})
+      .row(Image{1, 9, 9, 16}, Weight{16, 1, 1, 16}, stride(2))
+      .row(Image{2, 6, 6, 33}, Weight{64, 3, 3, 33}, pad(1))
+      .row(Image{1, 14, 14, 64}, Weight{33, 3, 3, 64}, pad(1))
+      .row(Image{1, 5, 5, 128}, Weight{70, 1, 1, 128})
+      .row(Image{1, 3, 3, 300}, Weight{5, 3, 3, 300}, pad(1))
+      .row(Image{1, 23, 23, 3}, Weight{16, 7, 7, 3}, pad(3), stride(2))
+      .row(Image{2, 11, 8, 4}, Weight{6, 3, 5, 4}, pad(0, 1, 2, 1), stride(2, 3))
+      .row(Image{1, 10, 10, 4}, Weight{5, 2, 2, 4}, pad(0, 1, 0, 1))
+      .row(Image{1, 13, 13, 8}, Weight{8, 3, 3, 8}, pad(2), dilation(2))
+      .row(Image{1, 12, 17, 5}, Weight{7, 3, 2, 5}, pad(3, 2, 1, 0), dilation(2, 3), stride(3, 2))
+      .row(Image{1, 4, 4, 3}, Weight{4, 3, 3, 3}, pad(5))  // windows that hold padding only
+      .row(Image{1, 6, 7, 8}, Weight{12, 3, 3, 2}, pad(1), groups(4))
+      .row(Image{2, 5, 5, 6}, Weight{6, 3, 3, 1}, pad(1), groups(6))
+      .row(Image{1, 7, 7, 34}, Weight{6, 3, 3, 17}, pad(1), groups(2), stride(2))
+      .row(Image{0, 5, 5, 4}, Weight{3, 3, 3, 4}, pad(1))
+      .row(Image{1, 3, 3, 4}, Weight{3, 5, 5, 4}, invalid("the kernel is larger than the input"))
+      .row(Image{1, 3, 3, 4}, Weight{3, 3, 3, 4}, dilation(2), invalid("the dilated kernel is larger than the input"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 5}, invalid("channels differ"))
+      .row(Image{1, 5, 5, 6}, Weight{4, 3, 3, 2}, groups(4), invalid("6 channels in 4 groups"))
+      .row(Image{1, 5, 5, 6}, Weight{4, 3, 3, 2}, groups(3), invalid("4 outputs in 3 groups"))
+      .row(Image{1, 5, 5, 4}, Weight{4, 3, 3, 4}, groups(0), invalid("no group"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 4}, stride(0), invalid("stride 0"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 4}, stride(1, -1), invalid("a negative stride"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 4}, dilation(0), invalid("dilation 0"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 4}, pad(1, 1, -1, 1), invalid("negative padding"))
+      .row(Image{1, 5, 5}, Weight{3, 3, 3, 4}, invalid("an image of three axes"))
+      .bench(Image{16, 56, 56, 64}, Weight{64, 3, 3, 64}, pad(1))
+      .bench(Image{16, 28, 28, 512}, Weight{128, 1, 1, 512})
+      .bench(Image{16, 14, 14, 256}, Weight{256, 3, 3, 256}, pad(1))
+      .bench(Image{16, 56, 56, 128}, Weight{128, 3, 3, 128}, pad(1), stride(2))
+      .bench(Image{16, 224, 224, 3}, Weight{64, 7, 7, 3}, pad(3), stride(2));
+}
+
+template <typename Image, typename Weight>
+void depthwise_rows(auto& entry) {
+  entry.row(Image{1, 5, 7, 3}, Weight{3, 3, 3})
+      .row(Image{1, 1, 1, 1}, Weight{1, 1, 1})
+      .row(Image{2, 7, 5, 3}, Weight{3, 3, 3}, pad(1))
+      .row(Image{1, 8, 9, 8}, Weight{3, 3, 8}, pad(1), stride(2))
+      .row(Image{2, 9, 8, 15}, Weight{5, 5, 15}, pad(2))
+      .row(Image{1, 7, 7, 16}, Weight{5, 5, 16}, pad(2), stride(2))
+      .row(Image{1, 9, 11, 17}, Weight{3, 3, 17}, pad(0, 1, 0, 1), stride(2))
+      .row(Image{3, 13, 17, 33}, Weight{5, 5, 33}, pad(2, 1, 2, 1), stride(2))
+      .row(Image{1, 14, 14, 64}, Weight{3, 3, 64}, pad(1))
+      .row(Image{1, 6, 6, 100}, Weight{7, 7, 100}, pad(3))
+      .row(Image{1, 13, 9, 5}, Weight{3, 5, 5}, pad(3, 2, 1, 4), dilation(2, 1), stride(3, 2))
+      .row(Image{1, 4, 4, 3}, Weight{3, 3, 3}, pad(5))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, pad(1), groups(3))  // not looked at
+      .row(Image{0, 8, 8, 16}, Weight{3, 3, 16}, pad(1))
+      .row(Image{1, 2, 2, 4}, Weight{5, 5, 4}, pad(1), invalid("the kernel is larger than the padded input"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 5}, invalid("channels differ"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, stride(0, 1), invalid("stride 0"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, dilation(1, 0), invalid("dilation 0"))
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, pad(1, -1, 1, 1), invalid("negative padding"))
+      .bench(Image{16, 56, 56, 144}, Weight{3, 3, 144}, pad(1))
+      .bench(Image{16, 28, 28, 240}, Weight{5, 5, 240}, pad(2))
+      .bench(Image{16, 112, 112, 96}, Weight{3, 3, 96}, pad(1), stride(2));
+}
+
+}  // namespace
+
+void add_convolution_rows(OpEntries& table) {
+  {
+    auto entry = op_case<Conv2dArgs>(table, [](auto& row) {
+      const Shape out = output_of<Conv2dArgs, x, weight>(row.args);
+      row.optional(bias({out[3]}));
+      row.optional(residual(out));
+      row.required(y(out));
+    });
+    entry.bound(linear()).flops([](const Conv2dArgs& a) { return conv_flops(a.y.shape, a.weight.shape); });
+    dense_rows<x, weight>(entry);
+    entry.each_activation(x{2, 7, 6, 9}.filled(uniform(-3, 3)), weight{19, 3, 3, 9}, pad(1), with<bias, residual>)
+        .each_activation(x{2, 5, 5, 17}.filled(uniform(-3, 3)), weight{16, 1, 1, 17}, with<bias>)
+        .row(x{1, 6, 5, 8}, weight{8, 3, 3, 8}, pad(1), with<residual>, activation(relu))
+        .row(x{1, 6, 6, 8}, weight{10, 3, 3, 4}, groups(2), pad(1), stride(2), with<bias, residual>, activation(silu))
+        .row(x{1, 4, 4, 2}, weight{4, 3, 3, 2}, pad(5), with<bias>)  // padding only: the bias alone
+        .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, bias{4}, invalid("a bias of 4 for 3 outputs"))
+        .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, residual{1, 3, 3, 4}, invalid("a residual unlike y"))
+        .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, residual{1, 3, 3, 3}.as(DType::i64), invalid("a residual of integers"))
+        .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, y{1, 5, 5, 3}, invalid("y is too large"))
+        .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, activation(99), invalid("no such activation"))
+        .bench(x{16, 56, 56, 64}, weight{64, 3, 3, 64}, pad(1), with<bias, residual>, activation(relu));
+  }
+  {
+    auto entry = op_case<Conv2dBackwardDataArgs>(
+        table, [](auto& row) { row.required(dy(output_of<Conv2dBackwardDataArgs, dx, weight>(row.args))); });
+    entry.bound(linear()).flops([](const Conv2dBackwardDataArgs& a) { return conv_flops(a.dy.shape, a.weight.shape); });
+    dense_rows<dx, weight>(entry);
+    entry
+        .row(dx{1, 8, 8, 3}, weight{4, 1, 1, 3}, stride(3))  // pixels that no window sees
+        .row(dx{1, 5, 5, 4}, weight{3, 3, 3, 4}, dy{1, 5, 5, 3}, invalid("dy is too large"));
+  }
+  {
+    auto entry = op_case<Conv2dBackwardWeightArgs>(
+        table, [](auto& row) { row.required(dy(output_of<Conv2dBackwardWeightArgs, x, dweight>(row.args))); });
+    entry.bound(linear()).flops(
+        [](const Conv2dBackwardWeightArgs& a) { return conv_flops(a.dy.shape, a.dweight.shape); });
+    dense_rows<x, dweight>(entry);
+    entry
+        .row(x{7, 17, 19, 5}, dweight{9, 3, 3, 5}, pad(1))  // long sums
+        .row(x{1, 5, 5, 4}, dweight{3, 3, 3, 4}, dy{1, 5, 5, 3}, invalid("dy is too large"));
+  }
+  {
+    auto entry = op_case<DepthwiseConv2dArgs>(table, [](auto& row) {
+      row.optional(bias({row.args.x.shape[3]}));
+      row.required(y(output_of<DepthwiseConv2dArgs, x, weight>(row.args)));
+    });
+    entry.bound(linear()).flops([](const DepthwiseConv2dArgs& a) { return conv_flops(a.y.shape, a.weight.shape); });
+    depthwise_rows<x, weight>(entry);
+    entry.each_activation(x{2, 7, 6, 19}.filled(uniform(-4, 4)), weight{3, 3, 19}, pad(1), with<bias>)
+        .row(x{1, 6, 6, 33}, weight{5, 5, 33}, pad(2), stride(2), with<bias>, activation(silu))
+        .row(x{1, 5, 5, 4}, weight{3, 3, 4}, bias{3}, invalid("a bias of 3 for 4 channels"))
+        .row(x{1, 5, 5, 4}, weight{3, 3, 4}, y{1, 3, 4, 4}, invalid("y is too wide"))
+        .row(x{1, 5, 5, 4}, weight{3, 3, 4}, activation(-1), invalid("no such activation"));
+  }
+  {
+    auto entry = op_case<DepthwiseConv2dBackwardDataArgs>(
+        table, [](auto& row) { row.required(dy(output_of<DepthwiseConv2dBackwardDataArgs, dx, weight>(row.args))); });
+    entry.bound(linear()).flops(
+        [](const DepthwiseConv2dBackwardDataArgs& a) { return conv_flops(a.dy.shape, a.weight.shape); });
+    depthwise_rows<dx, weight>(entry);
+    entry.row(dx{1, 8, 8, 3}, weight{1, 1, 3}, stride(3));
+  }
+  {
+    auto entry = op_case<DepthwiseConv2dBackwardWeightArgs>(
+        table, [](auto& row) { row.required(dy(output_of<DepthwiseConv2dBackwardWeightArgs, x, dweight>(row.args))); });
+    entry.bound(linear()).flops(
+        [](const DepthwiseConv2dBackwardWeightArgs& a) { return conv_flops(a.dy.shape, a.dweight.shape); });
+    depthwise_rows<x, dweight>(entry);
+    entry.row(x{7, 17, 19, 5}, dweight{3, 3, 5}, pad(1));
+  }
+}
+
+}  // namespace graft::test

@@ -1,0 +1,108 @@
+// Rows of the matrix product, of reductions and of what undoes them.
+#include "tests/kernels/op_table/op_case.h"
+
+namespace graft::test {
+namespace {
+
+using namespace op;
+
+// op(a) [M,K] and op(b) [K,N]
+auto product(int64_t M, int64_t K, int64_t N, bool ta = false, bool tb = false) {
+  return [=](auto& row) {
+    (ta ? a{K, M} : a{M, K})(row);
+    (tb ? b{N, K} : b{K, N})(row);
+    transpose_a(ta)(row);
+    transpose_b(tb)(row);
+  };
+}
+
+}  // namespace
+
+void add_matrix_rows(OpEntries& table) {
+  auto matmul_case = op_case<MatmulArgs>(table, [](auto& row) {
+    const MatmulArgs& p = row.args;
+    if (p.a.shape.rank != 2 || p.b.shape.rank != 2) return row.required(y({1, 1}));
+    const int64_t columns = p.b.shape[p.transpose_b ? 0 : 1];
+    row.optional(bias({columns}));
+    row.required(y({p.a.shape[p.transpose_a ? 1 : 0], columns}));
+  });
+  matmul_case.bound(linear()).flops([](const MatmulArgs& p) {
+    return 2.0 * static_cast<double>(p.y.numel()) * static_cast<double>(p.a.shape[p.transpose_a ? 0 : 1]);
+  });
+  for (bool ta : {false, true})
+    for (bool tb : {false, true})
+      matmul_case.row(product(3, 5, 7, ta, tb))
+          .row(product(1, 1, 1, ta, tb))
+          .row(product(8, 16, 15, ta, tb))
+          .row(product(17, 33, 64, ta, tb), with<bias>)
+          .row(product(1, 300, 10, ta, tb), with<bias>)
+          .row(product(31, 1, 17, ta, tb))
+          .row(product(65, 70, 1, ta, tb), with<bias>)
+          .row(product(13, 517, 129, ta, tb))
+          .row(product(0, 5, 7, ta, tb))
+          .row(product(3, 0, 7, ta, tb), with<bias>)  // the sum of nothing, and the bias
+          .row(product(3, 0, 7, ta, tb))
+          .row(product(3, 5, 0, ta, tb));
+  matmul_case.each_activation(product(6, 19, 18), with<bias>)
+      .each_activation(product(3, 8, 16, false, true))
+      .row(a{3, 5}, b{6, 7}, invalid("5 columns times 6 rows"))
+      .row(a{3, 5}, b{5, 7}, transpose_a(1), invalid("3 columns times 5 rows"))
+      .row(a{3, 5}, b{5, 7}, bias{3}, invalid("a bias of 3 for 7 columns"))
+      .row(a{3, 5}, b{5, 7}, y{7, 3}, invalid("y is transposed"))
+      .row(a{3, 5, 1}, b{5, 7}, invalid("three axes"))
+      .row(a{3, 5}, b{5, 7}, activation(99), invalid("no such activation"))
+      .bench(product(16, 2048, 1000, false, true), with<bias>)
+      .bench(product(512, 512, 512))
+      .bench(product(1000, 16, 2048, true, false));
+
+  auto reduce_case = op_case<ReduceArgs>(table, [](auto& row) {
+    const ReduceArgs& p = row.args;
+    row.required(x({p.outer, p.count, p.inner}));
+    row.required(y({p.outer, p.inner}));
+  });
+  reduce_case.bound(linear());
+  for (Reduction kind : {Reduction::sum, Reduction::mean, Reduction::max}) {
+    const auto bound = within(kind == Reduction::max ? exact() : linear());
+    reduce_case.row(reduction(kind), bound, outer(2), count(15), inner(7))
+        .row(reduction(kind), bound, outer(1), count(1), inner(1))
+        .row(reduction(kind), bound, outer(1), count(10007), inner(1))
+        .row(reduction(kind), bound, outer(16), count(1), inner(3))
+        .row(reduction(kind), bound, outer(1), count(937), inner(33))
+        .row(reduction(kind), bound, outer(65), count(64), inner(1))
+        .row(reduction(kind), bound, outer(3), count(8), inner(16))
+        .row(reduction(kind), bound, outer(0), count(3), inner(2))
+        .row(reduction(kind), bound, outer(2), count(3), inner(0))
+        .row(reduction(kind), bound, outer(2), count(0), inner(3))  // nothing
+        .row(reduction(kind), bound, outer(3), count(5), inner(4), x{3, 20}, y{12})
+        .row(reduction(kind), bound, outer(3), count(17), inner(5),
+             x{3, 17, 5}.filled(salted(uniform(), {kNan, kInf, 1, -kInf}, 13)))
+        .row(reduction(kind), bound, outer(3), count(17), inner(5), x{3, 17, 5}.filled(uniform(-9, -8)))
+        .row(reduction(kind), outer(3), count(5), inner(4), x{3, 5, 5}, invalid("75 elements, not 60"))
+        .row(reduction(kind), outer(3), count(5), inner(4), y{3, 5}, invalid("15 results, not 12"))
+        .row(reduction(kind), outer(-3), count(-5), inner(4), x{3, 5, 4}, y{3, 4}, invalid("negative extents"));
+  }
+  reduce_case.row(reduction(3), outer(2), count(2), inner(2), invalid("no such reduction"))
+      .bench(reduction(Reduction::sum), outer(1), count(16 * 56 * 56), inner(64))
+      .bench(reduction(Reduction::sum), outer(1), count(1 << 20), inner(1));
+
+  op_case<BroadcastArgs>(table,
+                         [](auto& row) {
+                           const BroadcastArgs& p = row.args;
+                           row.required(x({p.outer, p.inner}));
+                           row.required(y({p.outer, p.count, p.inner}));
+                         })
+      .bound(relative(2))
+      .row(outer(2), count(15), inner(7), factor(0.37))
+      .row(outer(1), count(1), inner(1), factor(-2))
+      .row(outer(1), count(1031), inner(1))
+      .row(outer(16), count(3), inner(33), factor(1.0 / 3))
+      .row(outer(3), count(8), inner(64), factor(0))
+      .row(outer(2), count(0), inner(3))
+      .row(outer(0), count(4), inner(3))
+      .row(outer(3), count(4), inner(5), x{15}, y{3, 2, 2, 5})
+      .row(outer(3), count(5), inner(4), x{3, 5}, invalid("15 elements, not 12"))
+      .row(outer(3), count(5), inner(4), y{3, 4}, invalid("12 results, not 60"))
+      .bench(outer(16), count(49), inner(2048), factor(1.0 / 49));
+}
+
+}  // namespace graft::test

@@ -1,0 +1,186 @@
+// Rows of batch normalisation. Data far from zero (mean 1000, spread 1) tell a two-pass variance from E[x²] − E[x]².
+#include <algorithm>
+#include <cmath>
+
+#include "tests/kernels/op_table/op_case.h"
+
+namespace graft::test {
+namespace {
+
+using namespace op;
+
+const double* numbers(const TensorView& v) { return v.as<const double>(); }
+
+// Calls f(element, channel).
+void for_each_element(const TensorView& x, auto f) {
+  const int64_t channels = x.shape.channels();
+  for (int64_t e = 0; e < x.numel(); ++e) f(e, e % channels);
+}
+
+// y: (|x| + |mean|) · |weight| / √(var + eps) + |bias| + |residual|; mean: Σ|x| / m; var is as exact as a sum of
+// squares
+void training_magnitude(const BatchNormTrainingArgs& call, const BatchNormTrainingArgs& magnitude) {
+  const auto m = static_cast<double>(call.x.shape.rows());
+  for_each_element(call.x, [&](int64_t e, int64_t c) {
+    const double x_size = std::abs(numbers(call.x)[e]) + std::abs(numbers(call.mean)[c]);
+    const double scale = std::abs(numbers(call.weight)[c]) / std::sqrt(numbers(call.var)[c] + call.eps);
+    magnitude.y.as<double>()[e] = x_size * scale + std::abs(numbers(call.bias)[c]) +
+                                  (call.residual.present() ? std::abs(numbers(call.residual)[e]) : 0);
+    magnitude.mean.as<double>()[c] += std::abs(numbers(call.x)[e]) / m;
+    magnitude.var.as<double>()[c] = numbers(call.var)[c];
+  });
+}
+
+// The sums with all signs positive: Σ|dy|, Σ|dy|·(|x| + |mean|)·inv_std, and dx from them.
+void backward_magnitude(const BatchNormBackwardArgs& call, const BatchNormBackwardArgs& magnitude) {
+  const auto channels = static_cast<size_t>(call.x.shape.channels());
+  const auto m = static_cast<double>(call.x.shape.rows());
+  std::vector<double> dbias_size(channels, 0), dweight_size(channels, 0);
+  const auto x_hat_size = [&](int64_t e, int64_t c) {
+    return (std::abs(numbers(call.x)[e]) + std::abs(numbers(call.mean)[c])) /
+           std::sqrt(numbers(call.var)[c] + call.eps);
+  };
+  for_each_element(call.x, [&](int64_t e, int64_t c) {
+    dbias_size[c] += std::abs(numbers(call.dy)[e]);
+    dweight_size[c] += std::abs(numbers(call.dy)[e]) * x_hat_size(e, c);
+  });
+  if (magnitude.dbias.present()) std::copy(dbias_size.begin(), dbias_size.end(), magnitude.dbias.as<double>());
+  if (magnitude.dweight.present()) std::copy(dweight_size.begin(), dweight_size.end(), magnitude.dweight.as<double>());
+  if (!magnitude.dx.present()) return;
+  for_each_element(call.x, [&](int64_t e, int64_t c) {
+    const double scale = std::abs(numbers(call.weight)[c]) / std::sqrt(numbers(call.var)[c] + call.eps);
+    double size = std::abs(numbers(call.dy)[e]);
+    if (call.batch_statistics) size += dbias_size[c] / m + x_hat_size(e, c) * dweight_size[c] / m;
+    magnitude.dx.as<double>()[e] = scale * size;
+  });
+}
+
+}  // namespace
+
+void add_normalisation_rows(OpEntries& table) {
+  op_case<BatchNormTrainingArgs>(table,
+                                 [](auto& row) {
+                                   const Shape channels = {row.args.x.shape.channels()};
+                                   row.required(weight(channels));
+                                   row.required(bias(channels));
+                                   row.optional(residual(row.args.x.shape));
+                                   row.required(y(row.args.x.shape));
+                                   row.required(mean(channels));
+                                   row.required(var(channels));
+                                 })
+      .bound(custom<BatchNormTrainingArgs>(6, training_magnitude))
+      .row(x{2, 3, 5, 7})
+      .row(x{1, 1, 2, 1})
+      .row(x{1, 1, 1, 3})  // one value a channel: variance 0, y = bias
+      .row(x{3, 7, 5, 8})
+      .row(x{2, 11, 3, 15})
+      .row(x{1, 8, 8, 16}, eps(1e-3))
+      .row(x{5, 3, 3, 17})
+      .row(x{2, 9, 9, 33}, eps(0.25))
+      .row(x{4, 6, 6, 64})
+      .row(x{37, 10})
+      .row(x{3, 31, 37, 3})
+      .row(x{2, 9, 7, 5}.filled(uniform(999, 1001)))
+      .row(x{2, 9, 7, 5}.filled(values({3})))  // all the same: eps alone keeps it finite
+      .each_activation(x{2, 5, 3, 19}, weight{19}.filled(uniform(2, 5)), with<residual>)
+      .each_activation(x{3, 4, 4, 8}, weight{8}.filled(uniform(2, 5)))
+      .row(x{2, 3, 5, 7}, weight{8}, invalid("8 weights for 7 channels"))
+      .row(x{2, 3, 5, 7}, residual{2, 3, 5, 1}, invalid("a residual unlike x"))
+      .row(x{2, 3, 5, 7}, activation(7), invalid("no such activation"))
+      .bench(x{16, 56, 56, 256}, activation(relu))
+      .bench(x{16, 14, 14, 256}, with<residual>, activation(relu));
+
+  op_case<BatchNormInferenceArgs>(table,
+                                  [](auto& row) {
+                                    const Shape channels = {row.args.x.shape.channels()};
+                                    row.required(weight(channels));
+                                    row.required(bias(channels));
+                                    row.required(mean(channels));
+                                    row.required(var(channels));
+                                    row.optional(residual(row.args.x.shape));
+                                    row.required(y(row.args.x.shape));
+                                  })
+      .bound(linear(6, {3}))  // the mean is subtracted
+      .row(x{2, 3, 5, 7})
+      .row(x{1, 1, 1, 1})
+      .row(x{3, 7, 5, 8})
+      .row(x{1, 3, 3, 15}, eps(1e-3))
+      .row(x{1, 4, 4, 16})
+      .row(x{2, 3, 3, 17}, eps(0.25))
+      .row(x{2, 5, 5, 33})
+      .row(x{1, 6, 6, 64})
+      .row(x{11, 10})
+      .row(x{0, 4, 4, 5})
+      .row(x{2, 3, 5, 7}, var{7}.filled(values({0, 1e-12, 1e-5})))
+      .row(x{2, 9, 7, 5}.filled(uniform(999, 1001)), mean{5}.filled(uniform(999, 1001)))
+      .each_activation(x{2, 5, 3, 19}, weight{19}.filled(uniform(2, 5)), with<residual>)
+      .each_activation(x{3, 4, 4, 8}, weight{8}.filled(uniform(2, 5)))
+      .row(x{2, 3, 5, 7}, var{6}, invalid("6 variances for 7 channels"))
+      .row(x{2, 3, 5, 7}, residual{1, 3, 5, 7}, invalid("a residual unlike x"))
+      .row(x{2, 3, 5, 7}, activation(-3), invalid("no such activation"))
+      .bench(x{16, 56, 56, 256}, activation(relu));
+
+  op_case<BatchNormBackwardArgs>(table,
+                                 [](auto& row) {
+                                   const Shape channels = {row.args.x.shape.channels()};
+                                   row.required(dy(row.args.x.shape));
+                                   row.required(weight(channels));
+                                   row.required(mean(channels));
+                                   row.required(var(channels));
+                                   row.optional(y(row.args.x.shape));
+                                   row.optional(dx(row.args.x.shape));
+                                   row.optional(dweight(channels));
+                                   row.optional(dbias(channels));
+                                   row.optional(dresidual(row.args.x.shape));
+                                 })
+      .bound(custom<BatchNormBackwardArgs>(6, backward_magnitude))
+      .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>)
+      .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>, batch_statistics(0))
+      .row(x{1, 1, 1, 3}, with<dx, dweight, dbias>)
+      .row(x{3, 7, 5, 8}, with<dx>)
+      .row(x{3, 7, 5, 8}, with<dx>, batch_statistics(0))
+      .row(x{2, 11, 3, 15}, with<dweight>)
+      .row(x{2, 11, 3, 15}, with<dbias>, batch_statistics(0))
+      .row(x{1, 8, 8, 16}, with<dbias, dresidual>)
+      .row(x{5, 3, 3, 17}, with<dx, dweight, dbias, dresidual>, eps(1e-3))
+      .row(x{2, 9, 9, 33}, with<dx, dweight, dbias>, eps(0.25))
+      .row(x{4, 6, 6, 64}, with<dx, dweight, dbias>)
+      .row(x{37, 10}, with<dx, dweight, dbias>)
+      .row(x{3, 31, 37, 3}, with<dx, dweight, dbias>)
+      .row(x{0, 4, 4, 5}, with<dx, dweight, dbias>)  // sums of nothing
+      .row(x{2, 5, 3, 19}, y{2, 5, 3, 19}.filled(quantised(2)), with<dx, dweight, dbias, dresidual>, activation(relu))
+      .row(x{2, 5, 3, 19}, y{2, 5, 3, 19}.filled(quantised(2)), with<dx, dweight, dbias>, activation(relu),
+           batch_statistics(0))
+      .row(x{2, 5, 3, 16}, y{2, 5, 3, 16}.filled(values({0, 6, 3, 5.5, 0.25, 6, 6})),
+           with<dx, dweight, dbias, dresidual>, activation(relu6))
+      .row(x{2, 5, 3, 9}, y{2, 5, 3, 9}, with<dx, dweight, dbias>)  // no activation: y says nothing
+      .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>, activation(relu), invalid("relu without y"))
+      .row(x{2, 3, 5, 7}, with<y, dx, dweight, dbias>, activation(silu), invalid("y does not tell silu's slope"))
+      .row(x{2, 3, 5, 7}, with<dx>, dweight{8}, invalid("8 weights for 7 channels"))
+      .row(x{2, 3, 5, 7}, dx{2, 3, 7, 5}, invalid("dx unlike x"))
+      .bench(x{16, 56, 56, 256}, with<y, dx, dweight, dbias>, activation(relu))
+      .bench(x{16, 14, 14, 256}, with<dx, dweight, dbias>);
+
+  op_case<UpdateRunningStatsArgs>(table,
+                                  [](auto& row) {
+                                    row.required(var(row.args.mean.shape));
+                                    row.optional(flag({1}));
+                                    row.required(running_mean(row.args.mean.shape));
+                                    row.required(running_var(row.args.mean.shape));
+                                  })
+      .bound(linear())
+      .row(mean{7}, rows(35))
+      .row(mean{1}, rows(2))
+      .row(mean{16}, rows(1000), momentum(0.01))
+      .row(mean{33}, rows(64), with<flag>, momentum(0.3))
+      .row(mean{33}, rows(64), flag{1}.filled(values({1})))  // nothing moves
+      .row(mean{64}, rows(int64_t{1} << 33), momentum(1))
+      .row(mean{5}, rows(3), momentum(0))
+      .row(mean{0}, rows(35))
+      .row(mean{7}, rows(1), invalid("one value has no variance"))
+      .row(mean{7}, rows(-5), invalid("a negative number of rows"))
+      .row(mean{7}, flag{2}, rows(35), invalid("two flags"))
+      .bench(mean{2048}, rows(3136));
+}
+
+}  // namespace graft::test

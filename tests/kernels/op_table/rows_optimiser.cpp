@@ -1,0 +1,127 @@
+// Rows of random masks, the check for finite numbers, and the optimisers. A raised flag must leave everything as it is.
+#include "tests/kernels/op_table/op_case.h"
+
+namespace graft::test {
+namespace {
+
+using namespace op;
+
+// Positions of views that the linear bound makes negative: parameter −= learning_rate · …
+constexpr int kLearningRate = 1;
+
+auto with_flag(double up) { return flag{1}.filled(values({up})); }
+auto at_step(double finished) { return step{1}.filled(values({finished})); }
+
+}  // namespace
+
+void add_optimiser_rows(OpEntries& table) {
+  op_case<BernoulliMaskArgs>(table, [](auto& row) { row.required(state({2})); })
+      .bound(relative(1))
+      .loose<y>()
+      .row(y{2, 3, 5, 7}, probability(0.3))
+      .row(y{1}, probability(0.5))
+      .row(y{2}, probability(0.9))
+      .row(y{3}, probability(0.1), stream(7))
+      .row(y{17}, probability(0.2), stream(0x100000001))
+      .row(y{64}, probability(0))
+      .row(y{33}, probability(0.875), stream(-1))
+      .row(y{1031}, probability(0.2))
+      .row(y{0}, probability(0.2))
+      .row(y{1031}, state{2}.filled(values({42, 0xFFFFFFF0p0})),
+           probability(0.4))  // the counter carries into its high word
+      .row(y{7}, state{2}.filled(values({-1, 0})), probability(0.4))
+      .row(y{7}, probability(1), invalid("nothing would be left"))
+      .row(y{7}, probability(-0.1), invalid("a negative probability"))
+      .row(y{7}, probability(kNan), invalid("not a probability"))
+      .bench(y{256, 4096}, probability(0.5));
+
+  op_case<CheckFiniteArgs>(table, [](auto& row) { row.required(flag({1})); })
+      .bound(exact())
+      .loose<x>()
+      .row(x{2, 3, 5, 7})
+      .row(x{1})
+      .row(x{0})
+      .row(x{0}, with_flag(1))
+      .row(x{1031}, with_flag(1))  // never cleared here
+      .row(x{1031}.filled(values({3e38, -3e38, 1e-40, 0, -0.0})))
+      .row(x{1}.filled(values({kNan})))
+      .row(x{17}.filled(with_value_at(0, kInf)))
+      .row(x{17}.filled(with_value_at(16, -kInf)))
+      .row(x{1031}.filled(with_value_at(1030, kNan)))
+      .row(x{1031}.filled(with_value_at(511, kInf)))
+      .row(x{64}.filled(values({kInf, -kInf})))  // their sum is NaN, their product too
+      .row(x{64}.filled(with_value_at(31, kNan)), with_flag(1))
+      .bench(x{1 << 22});
+
+  op_case<SgdArgs>(table,
+                   [](auto& row) {
+                     row.required(learning_rate({1}));
+                     row.required(step({1}));
+                     row.optional(flag({1}));
+                     row.required(parameter(row.args.gradient.shape));
+                     row.optional(velocity(row.args.gradient.shape));
+                   })
+      .bound(linear(4, {kLearningRate}))
+      .row(gradient{3, 5, 7}, with<velocity>, momentum(0.9), weight_decay(1e-2))
+      .row(gradient{1}, with<velocity>, momentum(0.9))
+      .row(gradient{16}, with<velocity>, momentum(0.9), nesterov(1))
+      .row(gradient{17}, with<velocity>, momentum(0.9), weight_decay(0.1), nesterov(1), with_flag(0))
+      .row(gradient{1031}, with<velocity>, momentum(0.5), at_step(0))  // the first: velocity is what it is given
+      .row(gradient{33}, velocity{33}.filled(values({kNan})), momentum(0.9), at_step(0), nesterov(1))
+      .row(gradient{64}, weight_decay(0.1))  // no momentum, no velocity
+      .row(gradient{15}, at_step(0))
+      .row(gradient{0}, with<velocity>, momentum(0.9))
+      .row(gradient{33}, with<velocity>, momentum(0.9), weight_decay(0.1), with_flag(1))  // nothing moves
+      .row(gradient{33}.filled(values({kNan, kInf})), with<velocity>, momentum(0.9), with_flag(1))
+      .row(gradient{7}, with<velocity>, momentum(0.9), learning_rate{1}.filled(values({0})))
+      .row(gradient{7}, momentum(0.9), invalid("momentum without velocity"))
+      .row(gradient{7}, with<velocity>, momentum(0.9), parameter{8}, invalid("8 parameters, 7 gradients"))
+      .row(gradient{7}, velocity{6}, momentum(0.9), invalid("6 velocities, 7 gradients"))
+      .row(gradient{7}, flag{2}, invalid("two flags"))
+      .bench(gradient{25'000'000 / 8}, with<velocity>, momentum(0.9), weight_decay(1e-4), with<flag>);
+
+  op_case<AdamWArgs>(table,
+                     [](auto& row) {
+                       row.required(learning_rate({1}));
+                       row.required(step({1}));
+                       row.optional(flag({1}));
+                       row.required(parameter(row.args.gradient.shape));
+                       row.required(m(row.args.gradient.shape));
+                       row.required(v(row.args.gradient.shape));
+                     })
+      .bound(linear(8, {kLearningRate}))
+      .row(gradient{3, 5, 7})
+      .row(gradient{1}, weight_decay(0.01))
+      .row(gradient{16}, weight_decay(0.1), at_step(0))
+      .row(gradient{17}, m{17}.filled(values({0})), v{17}.filled(values({0})), at_step(0))
+      .row(gradient{33}, beta1(0.5), beta2(0.75), eps(1e-3), at_step(10))
+      .row(gradient{1031}, weight_decay(0.01), with_flag(0), at_step(99999))
+      .row(gradient{64}.filled(uniform(-1e-4, 1e-4)), v{64}.filled(uniform(0, 1e-8)), eps(1e-6))
+      .row(gradient{8}.filled(values({0})), m{8}.filled(values({0})), v{8}.filled(values({0})))  // eps alone divides
+      .row(gradient{0})
+      .row(gradient{33}, weight_decay(0.1), with_flag(1))  // nothing moves
+      .row(gradient{33}.filled(values({kNan, kInf})), with_flag(1))
+      .row(gradient{7}, v{8}, invalid("8 second moments, 7 gradients"))
+      .row(gradient{7}, flag{2}, invalid("two flags"))
+      .bench(gradient{25'000'000 / 8}, weight_decay(0.01), with<flag>);
+
+  op_case<FinishStepArgs>(table,
+                          [](auto& row) {
+                            row.optional(flag({1}));
+                            row.required(step({1}));
+                            row.optional(random_state({2}));
+                          })
+      .bound(exact())
+      .row(advance(12))
+      .row(with<random_state>, advance(12))
+      .row(with<random_state>, with_flag(0), advance(0x100000000))
+      .row(with<random_state>, with_flag(1), advance(12))  // nothing moves
+      .row(with_flag(1))
+      .row(random_state{2}.filled(values({-1, 0xFFFFFFFFp0})), advance(1))
+      .row(at_step(0), advance(0))
+      .row(random_state{3}, advance(1), invalid("a state of three numbers"))
+      .row(flag{2}, invalid("two flags"))
+      .bench(with<random_state>, with<flag>, advance(12));
+}
+
+}  // namespace graft::test

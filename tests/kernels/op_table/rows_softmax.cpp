@@ -1,0 +1,137 @@
+// Rows of softmax and of cross-entropy: large logits must not overflow, a label out of range must be seen.
+#include <algorithm>
+#include <cmath>
+
+#include "tests/kernels/op_table/op_case.h"
+
+namespace graft::test {
+namespace {
+
+using namespace op;
+
+// |y| · (|dy| + Σ|y·dy|)
+void softmax_backward_magnitude(const SoftmaxBackwardArgs& call, const SoftmaxBackwardArgs& magnitude) {
+  const auto *y_data = call.y.as<const double>(), *dy_data = call.dy.as<const double>();
+  const int64_t classes = call.y.shape.channels();
+  for (int64_t row = 0; row < call.y.numel(); row += std::max<int64_t>(classes, 1)) {
+    double sum = 0;
+    for (int64_t k = 0; k < classes; ++k) sum += std::abs(y_data[row + k] * dy_data[row + k]);
+    for (int64_t k = 0; k < classes; ++k)
+      magnitude.dx.as<double>()[row + k] = std::abs(y_data[row + k]) * (std::abs(dy_data[row + k]) + sum);
+  }
+}
+
+// The loss is a mean of differences of logits: the largest |logit| and log K bound each. Its rounding errors average
+// like the losses themselves.
+void loss_magnitude(const SoftmaxCrossEntropyArgs& call, const SoftmaxCrossEntropyArgs& magnitude) {
+  double largest = std::log(static_cast<double>(call.logits.shape[1]) + 1);
+  for (int64_t e = 0; e < call.logits.numel(); ++e)
+    largest = std::max(largest, std::abs(call.logits.as<const double>()[e]));
+  magnitude.loss.as<double>()[0] = largest;
+}
+
+// dlogits = dloss / W · (w·p − …): every term at most |dloss| · (w_t + mean w) / W, and p itself is as exact as the
+// difference of logits in the exponent, which `factor` covers for |logits| <= 8.
+void dlogits_magnitude(const SoftmaxCrossEntropyBackwardArgs& call, const SoftmaxCrossEntropyBackwardArgs& magnitude) {
+  const int64_t rows_count = call.logits.shape[0], classes = call.logits.shape[1];
+  const double smoothing = call.label_smoothing;
+  const auto* target = call.targets.as<const int64_t>();
+  const auto weight_of = [&](int64_t k) {
+    return call.class_weights.present() ? call.class_weights.as<const double>()[k] : 1.0;
+  };
+  double total = 0, mean_weight = 0;
+  for (int64_t i = 0; i < rows_count; ++i) total += weight_of(target[i]);
+  for (int64_t k = 0; k < classes; ++k) mean_weight += weight_of(k) / static_cast<double>(classes);
+  for (int64_t i = 0; i < rows_count; ++i) {
+    const double* z = call.logits.as<const double>() + i * classes;
+    const double largest = *std::max_element(z, z + classes);
+    double sum = 0;
+    for (int64_t k = 0; k < classes; ++k) sum += std::exp(z[k] - largest);
+    for (int64_t k = 0; k < classes; ++k) {
+      const double p = std::exp(z[k] - largest) / sum, w_t = (1 - smoothing) * weight_of(target[i]);
+      const double terms = (w_t + smoothing * mean_weight) * p + (k == target[i] ? w_t : 0) +
+                           smoothing / static_cast<double>(classes) * weight_of(k);
+      magnitude.dlogits.as<double>()[i * classes + k] = std::abs(call.dloss.as<const double>()[0]) / total * terms;
+    }
+  }
+}
+
+void cross_entropy_rows(auto& entry) {
+  entry.row(logits{4, 7})
+      .row(logits{1, 1})
+      .row(logits{5, 2}, label_smoothing(0.1))
+      .row(logits{3, 16})
+      .row(logits{2, 17}, with<class_weights>)
+      .row(logits{7, 33}, with<class_weights>, label_smoothing(0.2))
+      .row(logits{16, 1000}, label_smoothing(0.1))
+      .row(logits{1, 64}, label_smoothing(1))
+      .row(logits{3, 5}, targets{3}.filled(values({0, 4, 0})), class_weights{5}.filled(values({1, 0, 2, 0, 0.5})))
+      .row(logits{3, 5}, label_smoothing(-0.1), invalid("negative smoothing"))
+      .row(logits{3, 5}, label_smoothing(1.5), invalid("smoothing above 1"))
+      .row(logits{3, 5}, class_weights{4}, invalid("4 weights for 5 classes"))
+      .row(logits{3, 5}, targets{4}, invalid("4 labels for 3 rows"))
+      .bench(logits{256, 1000}, label_smoothing(0.1));
+}
+
+}  // namespace
+
+void add_softmax_rows(OpEntries& table) {
+  op_case<SoftmaxArgs>(table, [](auto& row) { row.required(y(row.args.x.shape)); })
+      .bound(relative(32))
+      .row(x{4, 7}.filled(uniform(-8, 8)))
+      .row(x{1, 1})
+      .row(x{3, 2})
+      .row(x{2, 16}.filled(uniform(-8, 8)))
+      .row(x{5, 17}.filled(uniform(90, 100)))  // e^100 is not an f32
+      .row(x{3, 33}.filled(uniform(-100, -90)))
+      .row(x{2, 1000}.filled(uniform(-8, 8)))
+      .row(x{0, 5})
+      .row(x{5, 8}.filled(values({1e30, -1e30, 0, 3})))
+      .row(x{3, 15}.filled(values({0, -kInf, 1})))
+      .row(x{3, 5}.filled(with_value_at(7, kNan)))  // row 1 alone is NaN
+      .row(x{3, 5}, y{5, 3}, invalid("y is transposed"))
+      .bench(x{256, 1000});
+
+  op_case<SoftmaxBackwardArgs>(table,
+                               [](auto& row) {
+                                 row.required(dy(row.args.y.shape));
+                                 row.required(dx(row.args.y.shape));
+                               })
+      .bound(custom<SoftmaxBackwardArgs>(4, softmax_backward_magnitude))
+      .row(y{4, 7}.filled(uniform(0, 0.3)))
+      .row(y{1, 1}.filled(values({1})))
+      .row(y{2, 16}.filled(uniform(0, 0.1)))
+      .row(y{5, 17}.filled(uniform(0, 0.1)))
+      .row(y{3, 1000}.filled(uniform(0, 0.002)))
+      .row(y{0, 5})
+      .row(y{3, 5}, dy{5, 3}, invalid("dy is transposed"))
+      .bench(y{256, 1000});
+
+  auto loss_case = op_case<SoftmaxCrossEntropyArgs>(table, [](auto& row) {
+    const Shape shape = row.args.logits.shape;
+    row.required(targets({shape[0]}).filled(labels(shape[1])));
+    row.optional(class_weights({shape[1]}));
+    row.required(loss({1}));
+  });
+  loss_case.bound(custom<SoftmaxCrossEntropyArgs>(8, loss_magnitude)).loose<logits>();  // any number of classes
+  cross_entropy_rows(loss_case);
+  loss_case.row(logits{3, 5}.filled(values({1e4, -1e4, 0, 3e4})))
+      .row(logits{3, 5}, targets{3}.filled(values({0, 5, 1})))   // NaN: a label out of range
+      .row(logits{3, 5}, targets{3}.filled(values({0, -1, 1})))  // NaN
+      .row(logits{3, 5}, targets{3}.filled(values({0, 0x1p62, 1})), with<class_weights>)
+      .row(logits{0, 5})  // NaN: the mean of nothing
+      .row(logits{3, 5}.filled(with_value_at(7, kNan)));
+
+  auto backward_case = op_case<SoftmaxCrossEntropyBackwardArgs>(table, [](auto& row) {
+    const Shape shape = row.args.logits.shape;
+    row.required(targets({shape[0]}).filled(labels(shape[1])));
+    row.optional(class_weights({shape[1]}));
+    row.required(dloss({1}));
+    row.required(dlogits(shape));
+  });
+  backward_case.bound(custom<SoftmaxCrossEntropyBackwardArgs>(32, dlogits_magnitude));
+  cross_entropy_rows(backward_case);
+  backward_case.row(logits{0, 5}).row(logits{4, 5}.filled(values({300, -300, 0})), dloss{1}.filled(values({-2})));
+}
+
+}  // namespace graft::test
