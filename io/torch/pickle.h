@@ -16,6 +16,10 @@ namespace graft::io::torch {
 // What a pickle may make graft hold. A tensor costs about 2 KB, so that is room for 30,000 of them.
 inline constexpr int64_t kMaxPickleMemory = int64_t{64} << 20;
 
+// What things cost of it, rounded up: a handle on a stack that doubles; the header of a container or text; a memo
+// entry.
+inline constexpr uint64_t kHandleBytes = 2 * sizeof(Value), kObjectBytes = 64, kMemoBytes = 64;
+
 // A file that refers to a name outside the list gives: "… wants to call os.system; graft executes nothing …".
 class Unpickler {
  public:

@@ -43,7 +43,7 @@ struct TensorRef {
   int64_t storage = 0;  // index in storages
   ElementType type = ElementType::unsupported;
   int64_t offset = 0, numel = 0;
-  std::vector<int64_t> shape, strides;
+  std::vector<int64_t> shape{}, strides{};
 };
 
 struct PickleValues {

@@ -5,6 +5,7 @@ list(APPEND GRAFT_IO_SOURCES
   torch/element_type.cpp
   torch/foreign.cpp
   torch/pickle.cpp
+  torch/pickle_calls.cpp
   torch/pickle_globals.cpp
   torch/state_dict.cpp
   torch/strided.cpp

@@ -14,25 +14,26 @@ constexpr int kMaxDepth = 4;  // {'checkpoint': {'model': {'state_dict': {…}}}
 constexpr size_t kMaxListed = 12;
 
 // Under which name checkpoints keep their weights, the most telling first.
-constexpr std::string_view kUsualNames[] = {"state_dict", "model_state_dict", "model_state", "model", "net",
-                                            "network",    "module",           "weights",     "params"};
+constexpr std::string_view kUsualNames[] = {"state_dict", "model_state_dict", "model_state", "model",  "net",
+                                            "network",    "module",           "weights",     "params", "checkpoint"};
 
 bool is_tensor(Value v) { return v.kind == Kind::tensor || v.kind == Kind::unsupported_tensor; }
 
 class Search {
  public:
-  Search(const PickleValues& values, std::string file) : values_(values), file_(std::move(file)) {}
+  Search(const PickleValues& values, std::string file)
+      : values_(values), file_(std::move(file)), answers_(values.sequences.size(), Answer::unknown) {}
 
-  // A dict with a tensor under a name is the one. (Beside tensors there may be counters, `_extra_state`, ….)
-  bool is_state_dict(Value v) const {
+  // A dict with a tensor under a name is the one. (Beside tensors there may be counters, `_extra_state`, ….) Each dict
+  // is looked through once, however often a hostile file refers to it.
+  bool is_state_dict(Value v) {
     if (v.kind != Kind::dict) return false;
-    const auto& items = values_.items(v);
-    for (size_t i = 0; i < items.size(); i += 2)
-      if (items[i].kind == Kind::text && is_tensor(items[i + 1])) return true;
-    return false;
+    Answer& answer = answers_[static_cast<size_t>(v.payload)];
+    if (answer == Answer::unknown) answer = has_named_tensor(values_.items(v)) ? Answer::yes : Answer::no;
+    return answer == Answer::yes;
   }
 
-  Value find(Value object) const {
+  Value find(Value object) {
     Value at = object;
     for (int depth = 0; depth < kMaxDepth && at.kind == Kind::dict; ++depth) {
       if (is_state_dict(at)) return at;
@@ -61,17 +62,28 @@ class Search {
   }
 
  private:
-  const Value* usual_child(Value dict) const {
-    const auto& items = values_.items(dict);
-    for (std::string_view usual : kUsualNames)
-      for (size_t i = 0; i < items.size(); i += 2)
-        if (items[i].kind == Kind::text && values_.text(items[i]) == usual && items[i + 1].kind == Kind::dict &&
-            !values_.items(items[i + 1]).empty())
-          return &items[i + 1];
-    return nullptr;
+  enum class Answer : uint8_t { unknown, no, yes };
+
+  static bool has_named_tensor(const std::vector<Value>& items) {
+    for (size_t i = 0; i < items.size(); i += 2)
+      if (items[i].kind == Kind::text && is_tensor(items[i + 1])) return true;
+    return false;
   }
 
-  const Value* only_state_dict(Value dict) const {
+  // The state dict under a usual name, or else any dict under one: it may have the state dict in it.
+  const Value* usual_child(Value dict) {
+    const auto& items = values_.items(dict);
+    const Value* found = nullptr;
+    for (std::string_view usual : kUsualNames)
+      for (size_t i = 0; i < items.size(); i += 2) {
+        if (items[i].kind != Kind::text || values_.text(items[i]) != usual) continue;
+        if (is_state_dict(items[i + 1])) return &items[i + 1];
+        if (!found && items[i + 1].kind == Kind::dict) found = &items[i + 1];
+      }
+    return found;
+  }
+
+  const Value* only_state_dict(Value dict) {
     const auto& items = values_.items(dict);
     const Value* found = nullptr;
     for (size_t i = 0; i < items.size(); i += 2) {
@@ -83,7 +95,7 @@ class Search {
   }
 
   // "it has epoch (a number), optimizer (a dict of 2), …"
-  std::string describe(Value object) const {
+  std::string describe(Value object) {
     if (object.kind != Kind::dict) return "it is " + kind_of(object);
     const auto& items = values_.items(object);
     if (items.empty()) return "it is an empty dict";
@@ -97,7 +109,7 @@ class Search {
     return text;
   }
 
-  std::string kind_of(Value v) const {
+  std::string kind_of(Value v) {
     switch (v.kind) {
       case Kind::none:
         return "None";
@@ -129,6 +141,7 @@ class Search {
 
   const PickleValues& values_;
   std::string file_;
+  std::vector<Answer> answers_;  // by sequence
 };
 
 void strip_common_prefix(std::vector<NamedTensor>& tensors, std::string_view prefix) {
@@ -140,7 +153,7 @@ void strip_common_prefix(std::vector<NamedTensor>& tensors, std::string_view pre
 }  // namespace
 
 std::vector<NamedTensor> find_state_dict(const PickleValues& values, Value object, const std::string& name) {
-  const Search search(values, name);
+  Search search(values, name);
   std::vector<NamedTensor> tensors = search.tensors_of(search.find(object));
   strip_common_prefix(tensors, "module.");
   strip_common_prefix(tensors, "_orig_mod.");
