@@ -64,9 +64,8 @@ inline Tensor global_avg_pool(const Tensor& x) { return adaptive_avg_pool(x, 1, 
 Tensor flatten(const Tensor& x);
 Tensor reshape(const Tensor& x, const Shape& shape);
 Tensor concat(const std::vector<Tensor>& parts, int axis = -1);
-// Shortcut without parameters (He et al. 2015, option A): every stride-th pixel, zero channels around, `channels` in
-// all
-Tensor subsample_pad(const Tensor& x, int32_t stride, int64_t channels);
+// Shortcut without parameters (He et al. 2015, option A): every stride-th pixel; `before` zero channels, x's, zeros.
+Tensor subsample_pad(const Tensor& x, int32_t stride, int32_t before, int64_t channels);
 
 // ---- linear, reductions, loss (core/ops/linear.cpp, reduce.cpp, softmax.cpp, cross_entropy.cpp)
 // ---------------------------- x [N, in], weight [out, in], bias undefined or [out]; y [N, out]

@@ -6,11 +6,11 @@
 
 namespace graft::ops {
 
-Tensor subsample_pad(const Tensor& x, int32_t stride, int64_t channels) {
+Tensor subsample_pad(const Tensor& x, int32_t stride, int32_t before, int64_t channels) {
   check_image("subsample_pad", x);
-  GRAFT_CHECK(stride > 0 && channels >= x.channels(), "subsample_pad: {} cannot become {} channels with stride {}",
-              x.shape(), channels, stride);
-  const auto before = static_cast<int32_t>((channels - x.channels()) / 2);
+  GRAFT_CHECK(stride > 0 && before >= 0 && channels >= x.channels() + before,
+              "subsample_pad: {} cannot become {} channels, {} of them in front, with stride {}", x.shape(), channels,
+              before, stride);
   const auto subsampled = [stride](int64_t extent) { return (extent + stride - 1) / stride; };
   Tensor y = empty(x.shared_device(), {x.size(0), subsampled(x.size(1)), subsampled(x.size(2)), channels}, x.dtype());
   x.device().run(SubsamplePadArgs{.x = x, .y = y, .stride = stride, .before = before});

@@ -116,7 +116,7 @@ TEST_CASE("gradients of linear, layouts and reductions") {
   gradcheck([](auto& t) { return ops::flatten(t[0]); }, {x}, {0});
   gradcheck([](auto& t) { return ops::flatten(t[0]); }, {random({3, 1, 1, 4}, 1)}, {0});
   gradcheck([](auto& t) { return ops::reshape(t[0], {6, 8}); }, {x}, {0});
-  gradcheck([](auto& t) { return ops::subsample_pad(t[0], 2, 9); }, {x}, {0});
+  gradcheck([](auto& t) { return ops::subsample_pad(t[0], 2, 3, 9); }, {x}, {0});
   gradcheck([](auto& t) { return ops::concat({t[0], t[1], t[0]}); }, {x, random({2, 3, 2, 1}, 2)}, {0, 1});
   gradcheck([](auto& t) { return ops::concat({t[0], t[1]}, 1); }, {x, random({2, 1, 2, 4}, 2)}, {0, 1});
   for (Reduction r : {Reduction::sum, Reduction::mean})

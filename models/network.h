@@ -1,0 +1,80 @@
+// A graph with its numbers: every parameter and buffer as a tensor on a device, and the walk through it that the tape
+// follows. Training runs on this; prediction runs on a CompiledPiece.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "models/graph.h"
+
+namespace graft::models {
+
+// Where a batch norm's running statistics go at the end of a step, if the step was finite.
+struct PendingStatistics {
+  Tensor running_mean, running_var;  // the network's buffers
+  Tensor mean, var;                  // of this batch
+  double momentum = 0.1;
+  int64_t rows = 0;  // N·H·W
+};
+
+struct Walk {
+  // By node: does it use batch statistics, drop values? Empty: none does (inference).
+  std::vector<bool> training;
+  // Seed and offset of this step's masks, i64 [2] on the device; needed when a stochastic node trains.
+  Tensor random_state;
+  // Values that are given instead of computed: at least the image, as node 0, or what lies on the graft line.
+  std::map<NodeId, Tensor> given;
+  // Nodes whose values are wanted.
+  std::vector<NodeId> wanted;
+};
+
+struct WalkResult {
+  std::vector<Tensor> values;  // in the order of `wanted`
+  std::vector<PendingStatistics> statistics;
+};
+
+class Network {
+ public:
+  // Parameters of the nodes of `nodes` (empty: of all), unwritten.
+  Network(Graph graph, std::shared_ptr<Device> device, DType dtype = DType::f32, const std::vector<bool>& nodes = {});
+
+  const Graph& graph() const { return graph_; }
+  const std::shared_ptr<Device>& device() const { return device_; }
+  DType dtype() const { return dtype_; }
+
+  struct Entry {
+    Parameter info;
+    Tensor tensor;  // in memory order
+  };
+  // In the order of the graph; buffers among them.
+  const std::vector<Entry>& entries() const { return entries_; }
+  const Entry& entry(const std::string& name) const;  // throws Error for a name that is not there
+  bool has(const std::string& name) const { return by_name_.contains(name); }
+
+  // Tells the tape which parameters are trained; buffers never are.
+  void require_gradients(const std::function<bool(const Parameter&)>& trained);
+
+  // One parameter, all elements, in file order (PyTorch's axes).
+  void set(const std::string& name, std::span<const float> values);
+  std::vector<float> get(const std::string& name) const;
+  // The same axes as `name`, for values such as a gradient.
+  std::vector<float> in_file_order(const std::string& name, const Tensor& values) const;
+
+  // Throws Error, with the layer's name, when shapes do not fit.
+  WalkResult walk(const Walk& walk) const;
+
+ private:
+  class Walker;
+
+  Graph graph_;
+  std::shared_ptr<Device> device_;
+  DType dtype_;
+  std::vector<Entry> entries_;
+  std::map<std::string, size_t> by_name_;
+};
+
+}  // namespace graft::models
