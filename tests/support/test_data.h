@@ -20,10 +20,14 @@ inline bool is_required(const std::string& what) {
   return list && std::string(",").append(list).append(",").find("," + what + ",") != std::string::npos;
 }
 
-// Says that a test is skipped (ctest reads the line) or, where `what` is required, fails it.
+inline constexpr int kSkippedExitCode = 77;  // tests/CMakeLists.txt tells ctest
+inline bool has_skipped = false;
+
+// Says that a test is skipped or, where `what` is required, fails it.
 inline void skip(const std::string& what, const std::string& why) {
   if (is_required(what)) throw std::runtime_error(what + " is required by GRAFT_REQUIRE: " + why);
   std::printf("SKIPPED %s: %s\n", what.c_str(), why.c_str());
+  has_skipped = true;
 }
 
 // Use:  const auto file = need_data("photos/chelsea.png"); if (file.empty()) return;
