@@ -97,7 +97,7 @@ std::string check_row(const BackendUnderTest& under_test, const Backend& backend
     return run_watched(backend, under_test.host_memory, entry.primitive, args, before, row, placement);
   };
 
-  const WatchedResult aligned = run({});
+  const WatchedResult aligned = run({.aliased_output = row.aliased_output, .aliases = row.aliases});
   if (!aligned.problem.empty()) return aligned.problem;
   if (aligned.status != row.expected)
     return fmt::format("answers '{}', not '{}'", name_of(aligned.status), name_of(row.expected));

@@ -78,6 +78,19 @@ std::vector<OpRow> derived_errors(const OpEntry& entry) {
     add(i, "with one more channel", [&](OpRow& row) { ++row.view(i).shape[-1]; });
     if (view.shape.rank > 1) add(i, "with one more along its first axis", [&](OpRow& row) { ++row.view(i).shape[0]; });
   }
+  const int first_output = info_of(entry.primitive).roles.inputs;
+  for (int output = first_output; output < views; ++output)
+    for (int other = 0; other < views; ++other) {
+      if (other == output || std::count(entry.in_place.begin(), entry.in_place.end(), std::pair(output, other)))
+        continue;
+      const TensorView &view = ordinary->view(output), &on = ordinary->view(other);
+      if (view.bytes() == 0 || view.bytes() > on.bytes()) continue;
+      add(output, "laid on another tensor", [&](OpRow& row) {
+        row.text = fmt::format("({}) {}", row.views[other].name, row.text);
+        row.aliased_output = output;
+        row.aliases = other;
+      });
+    }
   return errors;
 }
 

@@ -41,7 +41,8 @@ struct OpRow {
   std::array<RowView, kMaxViews> views;
   Status expected = Status::ok;
   Bound bound;
-  double flops = 0;  // of a bench row
+  double flops = 0;                       // of a bench row
+  int aliased_output = -1, aliases = -1;  // this output lies where that view lies
 
   template <typename Args>
   const Args& as() const {
@@ -65,7 +66,7 @@ const std::vector<OpEntry>& op_table();
 const OpEntry& op_entry(Primitive);
 
 // Rows that follow from the first ordinary one: each required tensor left out, each tensor with a type or an extent
-// that does not go with the others. All expect invalid_argument.
+// that does not go with the others, each output laid on a view it may not alias. All expect invalid_argument.
 std::vector<OpRow> derived_errors(const OpEntry&);
 
 // The parts of the table, each in a file of its own.

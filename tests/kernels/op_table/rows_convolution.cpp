@@ -53,6 +53,8 @@ void dense_rows(auto& entry) {
       .row(Image{2, 5, 5, 6}, Weight{6, 3, 3, 1}, pad(1), groups(6))
       .row(Image{1, 7, 7, 34}, Weight{6, 3, 3, 17}, pad(1), groups(2), stride(2))
       .row(Image{0, 5, 5, 4}, Weight{3, 3, 3, 4}, pad(1))
+      .row(Image{1, 5, 5, 0}, Weight{4, 3, 3, 0}, pad(1))  // sums of nothing
+      .row(Image{1, 5, 5, 4}, Weight{0, 3, 3, 4}, pad(1))
       .row(Image{1, 3, 3, 4}, Weight{3, 5, 5, 4}, invalid("the kernel is larger than the input"))
       .row(Image{1, 3, 3, 4}, Weight{3, 3, 3, 4}, dilation(2), invalid("the dilated kernel is larger than the input"))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 5}, invalid("channels differ"))
@@ -87,6 +89,7 @@ void depthwise_rows(auto& entry) {
       .row(Image{1, 4, 4, 3}, Weight{3, 3, 3}, pad(5))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, pad(1), groups(3))  // not looked at
       .row(Image{0, 8, 8, 16}, Weight{3, 3, 16}, pad(1))
+      .row(Image{1, 8, 8, 0}, Weight{3, 3, 0}, pad(1))
       .row(Image{1, 2, 2, 4}, Weight{5, 5, 4}, pad(1), invalid("the kernel is larger than the padded input"))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 5}, invalid("channels differ"))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, stride(0, 1), invalid("stride 0"))
@@ -113,6 +116,8 @@ void add_convolution_rows(OpEntries& table) {
         .each_activation(x{2, 5, 5, 17}.filled(uniform(-3, 3)), weight{16, 1, 1, 17}, with<bias>)
         .row(x{1, 6, 5, 8}, weight{8, 3, 3, 8}, pad(1), with<residual>, activation(relu))
         .row(x{1, 6, 6, 8}, weight{10, 3, 3, 4}, groups(2), pad(1), stride(2), with<bias, residual>, activation(silu))
+        .row(x{1, 9, 9, 8}.filled(with_value_at(300, kNan)), weight{8, 3, 3, 8}, pad(1))  // NaN in nine pixels
+        .row(x{1, 5, 5, 8}, weight{4, 3, 3, 8}, bias{4}.filled(values({0, kNan, -kInf, 1})), activation(relu))
         .row(x{1, 4, 4, 2}, weight{4, 3, 3, 2}, pad(5), with<bias>)  // padding only: the bias alone
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, bias{4}, invalid("a bias of 4 for 3 outputs"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, residual{1, 3, 3, 4}, invalid("a residual unlike y"))
@@ -148,6 +153,7 @@ void add_convolution_rows(OpEntries& table) {
     entry.bound(linear()).flops([](const DepthwiseConv2dArgs& a) { return conv_flops(a.y.shape, a.weight.shape); });
     depthwise_rows<x, weight>(entry);
     entry.each_activation(x{2, 7, 6, 19}.filled(uniform(-4, 4)), weight{3, 3, 19}, pad(1), with<bias>)
+        .row(x{1, 9, 9, 8}.filled(with_value_at(300, kNan)), weight{3, 3, 8}, pad(1))
         .row(x{1, 6, 6, 33}, weight{5, 5, 33}, pad(2), stride(2), with<bias>, activation(silu))
         .row(x{1, 5, 5, 4}, weight{3, 3, 4}, bias{3}, invalid("a bias of 3 for 4 channels"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 4}, y{1, 3, 4, 4}, invalid("y is too wide"))

@@ -119,6 +119,8 @@ void add_elementwise_rows(OpEntries& table) {
       .row(saved{61}.filled(values({0, 1, -0.0, 1e-30, 5, -2})), activation(relu), within(exact()))
       .row(saved{61}.filled(values({0, 6, 1, 5.9999, 1e-30, -1, 7})), activation(relu6), within(exact()))
       .row(saved{61}.filled(values({0, 1, 0.5, 0.25, 0.999999})), activation(sigmoid))
+      .row(saved{31}.filled(values({0, 1, -1, 6})), dy{31}.filled(values({kInf, 1, kNan, -kInf})), activation(relu))
+      .row(saved{31}.filled(values({0, 1, -1, 6})), dy{31}.filled(values({kInf, 1, kNan, -kInf})), activation(relu6))
       .row(saved{67}.filled(salted(uniform(-20, 20), {0, -88, 88, -1.2784645, 40, -40}, 2)), activation(silu))
       .row(saved{7}, activation(99), invalid("no such activation"))
       .bench(saved{16, 56, 56, 144}, activation(relu))

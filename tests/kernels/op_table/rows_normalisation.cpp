@@ -36,20 +36,24 @@ void backward_magnitude(const BatchNormBackwardArgs& call, const BatchNormBackwa
   const auto channels = static_cast<size_t>(call.x.shape.channels());
   const auto m = static_cast<double>(call.x.shape.rows());
   std::vector<double> dbias_size(channels, 0), dweight_size(channels, 0);
+  const auto dy_size = [&](int64_t e) {  // an infinite dy is one that the activation does not let pass
+    const double size = std::abs(numbers(call.dy)[e]);
+    return std::isfinite(size) ? size : 0;
+  };
   const auto x_hat_size = [&](int64_t e, int64_t c) {
     return (std::abs(numbers(call.x)[e]) + std::abs(numbers(call.mean)[c])) /
            std::sqrt(numbers(call.var)[c] + call.eps);
   };
   for_each_element(call.x, [&](int64_t e, int64_t c) {
-    dbias_size[c] += std::abs(numbers(call.dy)[e]);
-    dweight_size[c] += std::abs(numbers(call.dy)[e]) * x_hat_size(e, c);
+    dbias_size[c] += dy_size(e);
+    dweight_size[c] += dy_size(e) * x_hat_size(e, c);
   });
   if (magnitude.dbias.present()) std::copy(dbias_size.begin(), dbias_size.end(), magnitude.dbias.as<double>());
   if (magnitude.dweight.present()) std::copy(dweight_size.begin(), dweight_size.end(), magnitude.dweight.as<double>());
   if (!magnitude.dx.present()) return;
   for_each_element(call.x, [&](int64_t e, int64_t c) {
     const double scale = std::abs(numbers(call.weight)[c]) / std::sqrt(numbers(call.var)[c] + call.eps);
-    double size = std::abs(numbers(call.dy)[e]);
+    double size = dy_size(e);
     if (call.batch_statistics) size += dbias_size[c] / m + x_hat_size(e, c) * dweight_size[c] / m;
     magnitude.dx.as<double>()[e] = scale * size;
   });
@@ -72,6 +76,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 3, 5, 7})
       .row(x{1, 1, 2, 1})
       .row(x{1, 1, 1, 3})  // one value a channel: variance 0, y = bias
+      .row(x{0, 4, 4, 3})  // no rows: mean and var are NaN
       .row(x{3, 7, 5, 8})
       .row(x{2, 11, 3, 15})
       .row(x{1, 8, 8, 16}, eps(1e-3))
@@ -85,6 +90,7 @@ void add_normalisation_rows(OpEntries& table) {
       .each_activation(x{2, 5, 3, 19}, weight{19}.filled(uniform(2, 5)), with<residual>)
       .each_activation(x{3, 4, 4, 8}, weight{8}.filled(uniform(2, 5)))
       .row(x{2, 3, 5, 7}, weight{8}, invalid("8 weights for 7 channels"))
+      .row(x{2, 3, 5, 7}, eps(-1), invalid("a negative eps"))
       .row(x{2, 3, 5, 7}, residual{2, 3, 5, 1}, invalid("a residual unlike x"))
       .row(x{2, 3, 5, 7}, activation(7), invalid("no such activation"))
       .bench(x{16, 56, 56, 256}, activation(relu))
@@ -153,6 +159,8 @@ void add_normalisation_rows(OpEntries& table) {
            batch_statistics(0))
       .row(x{2, 5, 3, 16}, y{2, 5, 3, 16}.filled(values({0, 6, 3, 5.5, 0.25, 6, 6})),
            with<dx, dweight, dbias, dresidual>, activation(relu6))
+      .row(x{2, 3, 5}, y{2, 3, 5}.filled(values({0, 1, 2})), dy{2, 3, 5}.filled(values({kInf, 1, -1, kNan, 0.5, 2})),
+           with<dx, dweight, dbias, dresidual>, activation(relu))   // what is not let pass leaves no NaN
       .row(x{2, 5, 3, 9}, y{2, 5, 3, 9}, with<dx, dweight, dbias>)  // no activation: y says nothing
       .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>, activation(relu), invalid("relu without y"))
       .row(x{2, 3, 5, 7}, with<y, dx, dweight, dbias>, activation(silu), invalid("y does not tell silu's slope"))

@@ -1,4 +1,7 @@
 // Rows of random masks, the check for finite numbers, and the optimisers. A raised flag must leave everything as it is.
+#include <cmath>
+
+#include "contract/philox.h"
 #include "tests/kernels/op_table/op_case.h"
 
 namespace graft::test {
@@ -8,6 +11,9 @@ using namespace op;
 
 // Positions of views that the linear bound makes negative: parameter −= learning_rate · …
 constexpr int kLearningRate = 1;
+
+// What element 5 draws from stream 0 of the state that `state` holds unless told otherwise.
+const double kDrawn = unit_float(philox(0x123456789ABCD000, 40 + 1, 0).word[1]);
 
 auto with_flag(double up) { return flag{1}.filled(values({up})); }
 auto at_step(double finished) { return step{1}.filled(values({finished})); }
@@ -27,6 +33,8 @@ void add_optimiser_rows(OpEntries& table) {
       .row(y{33}, probability(0.875), stream(-1))
       .row(y{1031}, probability(0.2))
       .row(y{0}, probability(0.2))
+      .row(y{9}, probability(kDrawn))                     // equal to the draw of element 5, which is kept
+      .row(y{9}, probability(std::nextafter(kDrawn, 1)))  // just above it, by less than an f32 shows
       .row(y{1031}, state{2}.filled(values({42, 0xFFFFFFF0p0})),
            probability(0.4))  // the counter carries into its high word
       .row(y{7}, state{2}.filled(values({-1, 0})), probability(0.4))
