@@ -1,0 +1,95 @@
+#include "bench/limits.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+namespace graft::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// Runs work(thread) on all threads; seconds until the last is done.
+template <typename Work>
+double on_threads(int threads, Work work) {
+  const auto begin = Clock::now();
+  std::vector<std::thread> pool;
+  for (int t = 1; t < threads; ++t) pool.emplace_back(work, t);
+  work(0);
+  for (std::thread& thread : pool) thread.join();
+  return seconds_since(begin);
+}
+
+constexpr int kRounds = 4'000'000, kChains = 12;  // independent chains hide the latency of an FMA
+
+volatile float g_sink;  // what is computed must seem to be used
+
+#define GRAFT_FMA_LOOP(NAME, TARGET, VECTOR, SET, FMA)                                                 \
+  __attribute__((target(TARGET))) double NAME() {                                                      \
+    VECTOR sums[kChains], factor = SET(0.999999f), term = SET(1e-6f);                                  \
+    for (VECTOR & sum : sums) sum = SET(1.0f);                                                         \
+    for (int i = 0; i < kRounds; ++i)                                                                  \
+      _Pragma("GCC unroll 12") for (int c = 0; c < kChains; ++c) sums[c] = FMA(sums[c], factor, term); \
+    float total = 0;                                                                                   \
+    for (const VECTOR& sum : sums) total += reinterpret_cast<const float*>(&sum)[0];                   \
+    g_sink = total;                                                                                    \
+    return 2.0 * kRounds * kChains * (sizeof(VECTOR) / sizeof(float));                                 \
+  }
+GRAFT_FMA_LOOP(fma_avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps)
+GRAFT_FMA_LOOP(fma_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps)
+#undef GRAFT_FMA_LOOP
+
+double multiply_add_sse() {
+  __m128 sums[kChains];
+  const __m128 factor = _mm_set1_ps(0.999999f), term = _mm_set1_ps(1e-6f);
+  for (__m128& sum : sums) sum = _mm_set1_ps(1);
+  for (int i = 0; i < kRounds; ++i)
+    for (__m128& sum : sums) sum = _mm_add_ps(_mm_mul_ps(sum, factor), term);
+  float total = 0;
+  for (const __m128& sum : sums) total += _mm_cvtss_f32(sum);
+  g_sink = total;
+  return 2.0 * kRounds * kChains * 4;
+}
+
+double one_peak() {
+  if (__builtin_cpu_supports("avx512f")) return fma_avx512();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return fma_avx2();
+  return multiply_add_sse();
+}
+
+}  // namespace
+
+double peak_flops(int threads) {
+  double best = 0;
+  std::vector<double> done(static_cast<size_t>(threads));
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const double seconds = on_threads(threads, [&](int t) { done[static_cast<size_t>(t)] = one_peak(); });
+    double all = 0;
+    for (double operations : done) all += operations;
+    best = std::max(best, all / seconds);
+  }
+  return best;
+}
+
+double peak_bandwidth(int threads) {
+  const size_t elements = (size_t{64} << 20) / sizeof(float);  // each array: beyond any cache share
+  std::vector<float> a(elements, 1), b(elements, 2), c(elements, 0);
+  double best = 0;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const double seconds = on_threads(threads, [&](int t) {
+      const size_t part = elements / static_cast<size_t>(threads), first = part * static_cast<size_t>(t);
+      for (size_t i = first; i < first + part; ++i) c[i] = a[i] + 3.0f * b[i];
+    });
+    g_sink = c[elements / 2];
+    best = std::max(best, 3.0 * sizeof(float) * static_cast<double>(elements) / seconds);
+  }
+  return best;
+}
+
+}  // namespace graft::bench
