@@ -11,13 +11,17 @@ std::atomic<size_t> held = 0, peak = 0;
 size_t held_before = 0;
 }  // namespace
 
-void* operator new(size_t bytes) {
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
   void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (!memory) throw std::bad_alloc();
+  if (!memory) return nullptr;
   const size_t now = held += malloc_usable_size(memory);
   for (size_t old = peak; old < now && !peak.compare_exchange_weak(old, now);) {
   }
   return memory;
+}
+void* operator new(size_t bytes) {
+  if (void* memory = operator new(bytes, std::nothrow)) return memory;
+  throw std::bad_alloc();
 }
 
 void operator delete(void* memory) noexcept {
