@@ -28,7 +28,8 @@ tv = torchvision.models
 
 class Network:
     """A network with its hashed weights. The gain is such that inference mode neither dies out nor explodes: the logits
-    are near 1 and depend on the image. The seed is one that find_seeds.py recommends."""
+    are near 1 and depend on the image. The seed is one that find_seeds.py recommends; with ResNet-50's 2.6 million
+    rectifiers no seed keeps them all away from zero, so it has one where PyTorch's two memory formats agree on each."""
 
     def __init__(self, make, seed, gain, size=64, classes=1000, damped=""):
         self.make, self.seed, self.gain, self.damped = make, seed, gain, damped
@@ -54,7 +55,7 @@ def efficientnet(make):
 
 NETWORKS = {
     "resnet18": Network(tv.resnet18, seed=36, gain=3.5),
-    "resnet50": Network(tv.resnet50, seed=20, gain=3, damped="bn3"),
+    "resnet50": Network(tv.resnet50, seed=2, gain=3, damped="bn3"),
     "vgg11_bn": Network(lambda: tv.vgg11_bn(dropout=0), seed=2, gain=6),
     "vgg16": Network(lambda: tv.vgg16(dropout=0), seed=1, gain=7),
     "efficientnet_b0": Network(efficientnet(tv.efficientnet_b0), seed=1, gain=7),
@@ -114,6 +115,10 @@ def make_mode(network, mode):
     return result
 
 
+def has_statistics(network):
+    return any("running" in name for name, _ in network.make().named_buffers())
+
+
 def dump(expected, path):
     """JSON with one tensor a line, so that a change is read as one."""
     lines = []
@@ -133,11 +138,14 @@ def main(names):
     for name in names or NETWORKS:
         network = NETWORKS[name]
         print(name, flush=True)
+        modes = {"inference": make_mode(network, "inference")}
+        # Without batch norms the modes are one, as nothing is dropped.
+        modes["training"] = make_mode(network, "training") if has_statistics(network) else modes["inference"]
         dump({
             "network": name, "seed": network.seed, "gain": network.gain, "damped": network.damped,
             "input": list(network.shape), "labels": network.labels,
             "made_with": f"torch {torch.__version__.split('+')[0]}, torchvision {torchvision.__version__.split('+')[0]}",
-            "modes": {mode: make_mode(network, mode) for mode in ("inference", "training")},
+            "modes": modes,
         }, here / f"{name}.json")
 
 
