@@ -1,0 +1,58 @@
+#include "train/predictor.h"
+
+#include <algorithm>
+
+namespace graft::train {
+
+Predictor::Predictor(const ModelFile& model, std::shared_ptr<Device> device, const PredictorOptions& options)
+    : device_(std::move(device)) {
+  const models::Graph& graph = model.graph();
+  GRAFT_CHECK(options.batch >= 1, "a batch holds one image or more, not {}", options.batch);
+  const int side = model.info().preprocessing.crop;
+  models::PieceRequest request{.batch = options.batch,
+                               .height = options.height ? options.height : side,
+                               .width = options.width ? options.width : side};
+  for (const std::string& layer : options.layers) request.taps.push_back(models::find_node(graph, layer));
+  if (request.taps.empty()) request.taps = {graph.outputs[0].node};
+  piece_ =
+      std::make_unique<models::CompiledPiece>(device_->backend(), models::make_plan(graph, request), model.reader());
+  input_shape_ = piece_->input_shape(0);
+}
+
+Shape Predictor::output_shape(size_t layer, int64_t n) const {
+  Shape shape = piece_->output_shape(layer);
+  shape[0] = n;
+  return shape;
+}
+
+std::vector<std::vector<float>> Predictor::run(const float* images, int64_t n) const {
+  GRAFT_CHECK(n >= 0 && n <= input_shape_[0], "{} images were given to a network compiled for {}", n, input_shape_[0]);
+  const Tensor input = empty(device_, input_shape_);
+  const int64_t image = input_shape_.count(1, input_shape_.rank);
+  std::vector<float> padded(static_cast<size_t>(input_shape_.numel()));  // rows beyond n are computed and thrown away
+  std::copy_n(images, n * image, padded.begin());
+  input.assign(std::span<const float>(padded));
+
+  std::vector<Tensor> outputs;
+  std::vector<void*> addresses;
+  const size_t count = piece_->plan().outputs.size();
+  for (size_t i = 0; i < count; ++i) {
+    outputs.push_back(empty(device_, piece_->output_shape(i)));
+    addresses.push_back(outputs.back().view().data);
+  }
+  const void* address = input.view().data;
+  piece_->run({&address, 1}, addresses);
+  std::vector<std::vector<float>> values;
+  for (const Tensor& t : outputs) values.push_back(t.rows(0, n).to_vector<float>());
+  return values;
+}
+
+std::string feature_layer(const models::Graph& graph) {
+  GRAFT_CHECK(!graph.head.empty(), "{} has no classifying layer; say which layer with --layer", graph.name);
+  // What feeds the head, leaving out a dropout in between: in inference it does nothing.
+  models::NodeId node = graph.node(models::find_node(graph, graph.head)).inputs[0];
+  while (models::is_stochastic(graph.node(node).op)) node = graph.node(node).inputs[0];
+  return graph.node(node).name;
+}
+
+}  // namespace graft::train

@@ -1,0 +1,15 @@
+// The learning rate of each step.
+#pragma once
+#include <cstdint>
+
+#include "train/config.h"
+
+namespace graft::train {
+
+// Steps are counted from 0. During warm-up the rate grows in a line to config.learning_rate; after it
+//   constant   it stays
+//   cosine     lr / 2 · (1 + cos(π · t / T)), t steps of T after the warm-up (Loshchilov & Hutter 2017, without
+//   restarts) step       lr · step_factor^⌊epoch / step_epochs⌋
+double learning_rate(const TrainConfig& config, int64_t step, int64_t steps_per_epoch);
+
+}  // namespace graft::train

@@ -1,0 +1,91 @@
+#include "train/scion.h"
+
+#include "core/ops.h"
+#include "core/tape.h"
+
+namespace graft::train {
+
+namespace {
+
+// Blocks of random numbers one step may use: more than any mask needs.
+constexpr int64_t kRandomBlocksPerStep = int64_t{1} << 32;
+
+}  // namespace
+
+Scion::Scion(models::Network& network, const models::FreezePlan& freeze, const Rootstock& rootstock,
+             const TrainConfig& config, Optimizer& optimizer, StepState& state)
+    : network_(network),
+      freeze_(freeze),
+      rootstock_(rootstock),
+      config_(config),
+      optimizer_(optimizer),
+      state_(state),
+      labels_(full(network.device(), {config.batch}, 0, DType::i64)) {}
+
+StepPlan& Scion::training_plan(int64_t n) {
+  if (const auto at = training_.find(n); at != training_.end()) return at->second;
+  const auto given = rootstock_.values(n);
+  const Tensor labels = labels_of(n);
+  Device& device = *network_.device();
+
+  Recorder recorder(network_.device());
+  std::vector<bool> training(freeze_.frozen.size());
+  for (size_t i = 0; i < training.size(); ++i) training[i] = !freeze_.frozen[i];
+  const auto walked = network_.walk({.training = training,
+                                     .random_state = state_.random_state,
+                                     .given = given,
+                                     .wanted = {network_.graph().outputs[0].node}});
+  const Tensor loss = ops::cross_entropy(walked.values[0], labels, {}, config_.label_smoothing);
+  std::vector<Tensor> wrt;
+  for (const TrainedParameter& p : optimizer_.parameters()) wrt.push_back(p.tensor);
+  const std::vector<Tensor> grads = gradients(loss, wrt);
+
+  // Everything is looked at before anything moves.
+  device.run(CheckFiniteArgs{.x = loss, .flag = state_.flag});
+  for (const Tensor& g : grads) device.run(CheckFiniteArgs{.x = g, .flag = state_.flag});
+  optimizer_.step(grads, state_);
+  for (const models::PendingStatistics& s : walked.statistics)
+    device.run(UpdateRunningStatsArgs{.mean = s.mean,
+                                      .var = s.var,
+                                      .flag = state_.flag,
+                                      .running_mean = s.running_mean,
+                                      .running_var = s.running_var,
+                                      .momentum = s.momentum,
+                                      .rows = s.rows});
+  device.run(FinishStepArgs{
+      .flag = state_.flag, .step = state_.step, .random_state = state_.random_state, .advance = kRandomBlocksPerStep});
+  return training_.emplace(n, StepPlan(recorder.finish(), {loss, walked.values[0]})).first->second;
+}
+
+StepPlan& Scion::prediction_plan(int64_t n) {
+  if (const auto at = prediction_.find(n); at != prediction_.end()) return at->second;
+  const auto given = rootstock_.values(n);
+  const Tensor labels = labels_of(n);
+  const NoGrad no_grad;
+  Recorder recorder(network_.device());
+  const auto walked = network_.walk({.given = given, .wanted = {network_.graph().outputs[0].node}});
+  const Tensor loss = ops::cross_entropy(walked.values[0], labels, {}, config_.label_smoothing);
+  return prediction_.emplace(n, StepPlan(recorder.finish(), {loss, walked.values[0]})).first->second;
+}
+
+Scion::Result Scion::execute(StepPlan& plan, const std::vector<int64_t>& labels) {
+  plan.execute();
+  return {plan.result(0).item(), plan.result(1).to_vector<float>()};
+}
+
+Scion::Result Scion::step(const std::vector<int64_t>& labels, double learning_rate) {
+  const auto n = static_cast<int64_t>(labels.size());
+  labels_of(n).assign(std::span<const int64_t>(labels));
+  state_.learning_rate.assign(std::span<const double>(&learning_rate, 1));
+  return execute(training_plan(n), labels);
+}
+
+Scion::Result Scion::predict(const std::vector<int64_t>& labels) {
+  const auto n = static_cast<int64_t>(labels.size());
+  labels_of(n).assign(std::span<const int64_t>(labels));
+  return execute(prediction_plan(n), labels);
+}
+
+const StepPlanStatistics& Scion::statistics(int64_t n) { return training_plan(n).statistics(); }
+
+}  // namespace graft::train

@@ -1,0 +1,52 @@
+// The scion: the part of a network above the graft line. A training step and a prediction are each recorded once for
+// every number of images that occurs (a full batch, and the rest at the end of an epoch), and planned; after that they
+// only execute.
+#pragma once
+#include <map>
+#include <memory>
+
+#include "core/step_plan.h"
+#include "models/freeze.h"
+#include "models/network.h"
+#include "train/optimizer.h"
+#include "train/rootstock.h"
+
+namespace graft::train {
+
+class Scion {
+ public:
+  // `network` holds the parameters above the line. All arguments outlive the scion.
+  Scion(models::Network& network, const models::FreezePlan& freeze, const Rootstock& rootstock,
+        const TrainConfig& config, Optimizer& optimizer, StepState& state);
+
+  struct Result {
+    double loss = 0;
+    std::vector<float> logits;  // [n, classes], before the step moved anything
+  };
+
+  // One step on the rootstock's first labels.size() images. Nothing moves when it is not finite: see StepState::flag.
+  Result step(const std::vector<int64_t>& labels, double learning_rate);
+
+  // The same loss and logits in inference mode, without a step.
+  Result predict(const std::vector<int64_t>& labels);
+
+  // Of a step for `n` images: recorded now if it was not yet.
+  const StepPlanStatistics& statistics(int64_t n);
+
+ private:
+  StepPlan& training_plan(int64_t n);
+  StepPlan& prediction_plan(int64_t n);
+  Result execute(StepPlan& plan, const std::vector<int64_t>& labels);
+  Tensor labels_of(int64_t n) const { return labels_.rows(0, n); }
+
+  models::Network& network_;
+  const models::FreezePlan& freeze_;
+  const Rootstock& rootstock_;
+  const TrainConfig& config_;
+  Optimizer& optimizer_;
+  StepState& state_;
+  Tensor labels_;
+  std::map<int64_t, StepPlan> training_, prediction_;
+};
+
+}  // namespace graft::train

@@ -1,0 +1,249 @@
+#include "train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "models/freeze.h"
+#include "train/initialise.h"
+#include "train/schedule.h"
+
+namespace graft::train {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::vector<bool> above_line(const models::FreezePlan& freeze) {
+  std::vector<bool> above(freeze.below.size());
+  for (size_t i = 0; i < above.size(); ++i) above[i] = !freeze.below[i];
+  return above;
+}
+
+// Weight decay pulls weights of convolutions and linear layers; biases and the scales of norms are left alone.
+bool decays(const models::Parameter& p) { return p.axes != models::Axes::channels; }
+
+io::LoaderOptions loader_options(const TrainOptions& o, bool training) {
+  io::LoaderOptions l;
+  l.preprocessing = o.model.preprocessing;
+  if (training && o.config.augment)
+    l.augmentation = io::Augmentation{.min_area = static_cast<float>(o.config.min_crop_area)};
+  l.batch = static_cast<int>(o.config.batch);
+  l.threads = o.loader_threads;
+  l.shuffle = training;
+  l.seed = o.config.seed;
+  return l;
+}
+
+}  // namespace
+
+// Members in the order in which they need one another.
+struct Trainer::Parts {
+  Parts(const TrainOptions& o)
+      : freeze(models::plan_freeze(o.model.graph, {o.config.freeze, o.config.train})),
+        network(o.model.graph, o.device, DType::f32, above_line(freeze)),
+        optimizer(o.config, prepare_parameters(o)),
+        step(o.device, o.config.seed),
+        rootstock(o.model.graph, freeze, o.device, o.config.batch, o.model.preprocessing.crop,
+                  o.model.preprocessing.crop, o.from ? o.from->reader() : models::ReadWeights{}),
+        scion(network, freeze, rootstock, o.config, optimizer, step),
+        train_loader(*o.train, loader_options(o, true)),
+        validation_loader(*o.validation, loader_options(o, false)) {}
+
+  // Weights for everything above the line, from the file or drawn; those that train are told to the tape.
+  std::vector<TrainedParameter> prepare_parameters(const TrainOptions& o) {
+    const auto from_file = [&](const models::Parameter& p) {
+      if (!o.from || !o.from->contains(p.name)) return false;
+      const std::string& head = o.model.graph.head;
+      const bool in_head = !head.empty() && p.name.starts_with(head + ".");
+      return !in_head || !needs_new_head(o.from->info(), o.model.classes);
+    };
+    for (const auto& entry : network.entries())
+      if (from_file(entry.info)) network.set(entry.info.name, o.from->read_all(entry.info.name));
+    initialise(network, o.config.seed, [&](const models::Parameter& p) { return !from_file(p); });
+
+    std::map<std::string, bool> by_name;
+    const auto all = models::parameters_of(o.model.graph);
+    for (size_t i = 0; i < all.size(); ++i) by_name[all[i].name] = freeze.trainable[i];
+    network.require_gradients([&](const models::Parameter& p) { return by_name.at(p.name); });
+    std::vector<TrainedParameter> trained;
+    for (const auto& entry : network.entries())
+      if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor, decays(entry.info)});
+    GRAFT_CHECK(!trained.empty(), "everything is frozen: there is nothing to train. Freeze less, or use --train");
+    return trained;
+  }
+
+  models::FreezePlan freeze;
+  models::Network network;
+  Optimizer optimizer;
+  StepState step;
+  Rootstock rootstock;
+  Scion scion;
+  io::Loader train_loader, validation_loader;
+  Metrics training;
+  Clock::time_point epoch_start = Clock::now(), last_save = Clock::now();
+};
+
+bool needs_new_head(const ModelInfo& model, const std::vector<std::string>& classes) {
+  return model.classes != classes;
+}
+
+ModelInfo for_classes(ModelInfo model, std::vector<std::string> classes) {
+  if (!needs_new_head(model, classes)) return model;
+  model.graph = models::with_classes(std::move(model.graph), static_cast<int64_t>(classes.size()));
+  model.classes = std::move(classes);
+  return model;
+}
+
+Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
+  check(options_.config);
+  GRAFT_CHECK(options_.train && options_.validation && !options_.train->samples.empty(),
+              "there are no photos to train on");
+  GRAFT_CHECK(!options_.validation->samples.empty(), "there are no photos to validate on");
+  GRAFT_CHECK(options_.model.preprocessing.crop > 0,
+              "a network is trained on photos of one size; the model gives none");
+  parts_ = std::make_unique<Parts>(options_);
+  parts_->training = Metrics(static_cast<int64_t>(options_.config.classes.size()));
+  if (options_.resume) {
+    state_ = load_checkpoint(checkpoint_path(options_.output), options_.config, parts_->network, parts_->freeze,
+                             parts_->optimizer, parts_->step);
+    parts_->train_loader.restore(state_.loader);
+    parts_->training.restore(state_.sums);
+  }
+}
+
+Trainer::~Trainer() = default;
+
+TrainPlanReport Trainer::report() {
+  TrainPlanReport r;
+  const auto all = models::parameters_of(options_.model.graph);
+  for (size_t i = 0; i < all.size(); ++i)
+    if (!all[i].is_buffer)
+      (parts_->freeze.trainable[i] ? r.trained_parameters : r.frozen_parameters) += all[i].shape.numel();
+  if (const auto* compiled = parts_->rootstock.report()) {
+    r.frozen_packed_bytes = compiled->packed_bytes;
+    r.frozen_arena_bytes = compiled->arena_bytes;
+  }
+  const auto batch = std::min<int64_t>(options_.config.batch, static_cast<int64_t>(options_.train->samples.size()));
+  r.step_arena_bytes = parts_->scion.statistics(batch).arena_bytes;
+  r.step_lower_bound_bytes = parts_->scion.statistics(batch).lower_bound_bytes;
+  return r;
+}
+
+TrainOutcome Trainer::run(const TrainEvents& events) {
+  parts_->last_save = Clock::now();
+  while (static_cast<int64_t>(state_.history.size()) < options_.config.epochs) {
+    if (!train_epoch(events)) break;
+    finish_epoch(events);
+    if (stop_requested() && static_cast<int64_t>(state_.history.size()) < options_.config.epochs) {
+      outcome_.end = TrainEnd::interrupted;
+      break;
+    }
+  }
+  if (outcome_.end == TrainEnd::diverged && state_.best_epoch == 0) write_output();
+  save(true);
+  outcome_.history = state_.history;
+  outcome_.best_epoch = state_.best_epoch;
+  return outcome_;
+}
+
+bool Trainer::train_epoch(const TrainEvents& events) {
+  Parts& p = *parts_;
+  p.epoch_start = Clock::now();
+  const int64_t steps_per_epoch = std::max<int64_t>(1, p.train_loader.batches());
+  const auto of_images = static_cast<int64_t>(options_.train->samples.size());
+  io::Batch batch;
+  while (true) {
+    if (stop_requested()) {
+      outcome_.end = TrainEnd::interrupted;
+      return false;
+    }
+    const bool more = p.train_loader.next(batch);
+    for (const io::SkippedFile& s : batch.skipped)
+      if (events.skipped) events.skipped(s);
+    if (!more) return true;
+    const auto done_steps = static_cast<int64_t>(p.step.step.item());
+    p.rootstock.run(batch.images.data(), batch.size);
+    const auto result = p.scion.step(batch.labels, learning_rate(options_.config, done_steps, steps_per_epoch));
+    if (p.step.flag.item() != 0) {  // nothing has moved; the state is that of the step before
+      outcome_.end = TrainEnd::diverged;
+      outcome_.diverged_step = done_steps + 1;
+      return false;
+    }
+    p.training.add(result.logits, batch.labels, result.loss);
+    state_.loader = p.train_loader.state();
+    state_.sums = p.training.sums();
+    if (events.progress)
+      events.progress({"train", static_cast<int64_t>(state_.history.size()) + 1, options_.config.epochs,
+                       p.training.images(), of_images, p.training.loss(), p.training.top1()});
+    save(false);
+  }
+}
+
+EpochRecord Trainer::finish_epoch(const TrainEvents& events) {
+  Parts& p = *parts_;
+  GRAFT_CHECK(p.training.images() > 0, "not one photo could be read; see the list of what was skipped");
+  Metrics validation(static_cast<int64_t>(options_.config.classes.size()));
+  io::Batch batch;
+  while (p.validation_loader.next(batch)) {
+    p.rootstock.run(batch.images.data(), batch.size);
+    const auto result = p.scion.predict(batch.labels);
+    validation.add(result.logits, batch.labels, result.loss);
+    if (events.progress)
+      events.progress({"validate", static_cast<int64_t>(state_.history.size()) + 1, options_.config.epochs,
+                       validation.images(), static_cast<int64_t>(options_.validation->samples.size()),
+                       validation.loss(), validation.top1()});
+  }
+  GRAFT_CHECK(validation.images() > 0, "not one photo of the validation set could be read");
+
+  const int64_t steps_per_epoch = std::max<int64_t>(1, p.train_loader.batches());
+  const auto done_steps = static_cast<int64_t>(p.step.step.item());
+  EpochRecord record{
+      .epoch = static_cast<int64_t>(state_.history.size()) + 1,
+      .train_loss = p.training.loss(),
+      .train_accuracy = p.training.top1(),
+      .validation_loss = validation.loss(),
+      .validation_accuracy = validation.top1(),
+      .learning_rate = learning_rate(options_.config, std::max<int64_t>(0, done_steps - 1), steps_per_epoch)};
+  const auto better = [](const EpochRecord& a, const EpochRecord& b) {
+    return a.validation_accuracy != b.validation_accuracy ? a.validation_accuracy > b.validation_accuracy
+                                                          : a.validation_loss < b.validation_loss;
+  };
+  const bool best =
+      state_.best_epoch == 0 || better(record, state_.history[static_cast<size_t>(state_.best_epoch - 1)]);
+  state_.history.push_back(record);
+  if (best) {
+    state_.best_epoch = record.epoch;
+    write_output();
+  }
+  p.training = Metrics(static_cast<int64_t>(options_.config.classes.size()));
+  state_.loader = p.train_loader.state();
+  state_.sums = {};
+  if (events.epoch) events.epoch(record, seconds_since(p.epoch_start), best);
+  save(false);
+  return record;
+}
+
+void Trainer::save(bool now) {
+  Parts& p = *parts_;
+  if (!now && seconds_since(p.last_save) < options_.checkpoint_seconds) return;
+  save_checkpoint(checkpoint_path(options_.output), options_.config, state_, p.network, p.freeze, p.optimizer, p.step);
+  p.last_save = Clock::now();
+}
+
+void Trainer::write_output() {
+  ModelInfo info = options_.model;
+  info.training = to_json(options_.config);
+  io::GraftFileWriter writer(options_.output);
+  std::string cached;  // the tensor whose values are in hand
+  std::vector<float> values;
+  write_model(writer, info, [&](const std::string& tensor, int64_t first, int64_t count, float* out) {
+    if (!parts_->network.has(tensor)) return options_.from->read(tensor, first, count, out);
+    if (cached != tensor) values = parts_->network.get(cached = tensor);
+    std::copy_n(values.begin() + first, count, out);
+  });
+  writer.commit();
+}
+
+}  // namespace graft::train

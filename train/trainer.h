@@ -1,0 +1,93 @@
+// Trains a network on photos: what is frozen is compiled, what trains is planned, and where the run stands is kept on
+// disk.
+//
+// Files: `output` is the whole network of the best epoch so far (validation accuracy, then loss); `output` with .last
+// before its extension is the checkpoint of where the run is, written at most every `checkpoint_seconds` and at the
+// end.
+#pragma once
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "io/loader.h"
+#include "train/checkpoint.h"
+#include "train/model_file.h"
+#include "train/scion.h"
+
+namespace graft::train {
+
+struct TrainOptions {
+  std::shared_ptr<Device> device;
+  ModelInfo model;                        // the network to train, with the data set's classes
+  std::shared_ptr<const ModelFile> from;  // its weights; nullptr: from scratch
+  const io::Dataset* train = nullptr;     // both outlive the trainer
+  const io::Dataset* validation = nullptr;
+  TrainConfig config;
+  std::filesystem::path output;
+  bool resume = false;
+  int loader_threads = 2;
+  double checkpoint_seconds = 10;
+  const std::atomic<bool>* stop = nullptr;  // raised: end the step, save, return
+};
+
+struct TrainProgress {
+  const char* phase;  // "train", "validate"
+  int64_t epoch, epochs;
+  int64_t images, of_images;  // in this phase of this epoch
+  double loss, accuracy;      // so far
+};
+
+struct TrainEvents {
+  std::function<void(const TrainProgress&)> progress;
+  std::function<void(const EpochRecord&, double seconds, bool best)> epoch;
+  std::function<void(const io::SkippedFile&)> skipped;
+};
+
+enum class TrainEnd { finished, interrupted, diverged };
+
+struct TrainOutcome {
+  TrainEnd end = TrainEnd::finished;
+  std::vector<EpochRecord> history;
+  int64_t best_epoch = 0;
+  int64_t diverged_step = 0;
+};
+
+// What one step needs, for `graft inspect` and for the first lines of a run.
+struct TrainPlanReport {
+  int64_t trained_parameters = 0, frozen_parameters = 0;
+  int64_t frozen_packed_bytes = 0, frozen_arena_bytes = 0;
+  int64_t step_arena_bytes = 0, step_lower_bound_bytes = 0;
+};
+
+class Trainer {
+ public:
+  // Loads weights, draws the missing ones, plans, and with `resume` goes to where the checkpoint was. Throws Error.
+  explicit Trainer(TrainOptions options);
+  ~Trainer();
+
+  TrainPlanReport report();
+  TrainOutcome run(const TrainEvents& events);
+
+ private:
+  struct Parts;
+  bool train_epoch(const TrainEvents& events);  // false: stopped inside it
+  EpochRecord finish_epoch(const TrainEvents& events);
+  void save(bool now);
+  void write_output();
+  bool stop_requested() const { return options_.stop && options_.stop->load(); }
+
+  TrainOptions options_;
+  std::unique_ptr<Parts> parts_;
+  RunState state_;
+  TrainOutcome outcome_;
+};
+
+// True where the head in the file must be replaced because its classes are others.
+bool needs_new_head(const ModelInfo& model, const std::vector<std::string>& classes);
+
+// The model with a head for these classes; its weights are drawn by the trainer.
+ModelInfo for_classes(ModelInfo model, std::vector<std::string> classes);
+
+}  // namespace graft::train
