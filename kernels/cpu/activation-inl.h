@@ -1,0 +1,89 @@
+// Activations on vectors. relu and relu6 are limits; sigmoid and silu need e^x, a polynomial good to 1e-7 relative.
+#if defined(GRAFT_KERNELS_CPU_ACTIVATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GRAFT_KERNELS_CPU_ACTIVATION_INL_H_
+#undef GRAFT_KERNELS_CPU_ACTIVATION_INL_H_
+#else
+#define GRAFT_KERNELS_CPU_ACTIVATION_INL_H_
+#endif
+
+#include "kernels/cpu/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace graft::cpu::HWY_NAMESPACE {
+
+// e^x = 2^n · e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9). Above
+// 88.7 infinity, below −87.3 zero (no subnormals), NaN stays.
+HWY_INLINE V exp_of(V x0) {
+  const V x = clamp(x0, set(-88.f), set(88.8f));
+  const V n = hn::Round(mul(x, set(1.44269504088896341f)));
+  V r = fnma(n, set(0.693145751953125f), x);  // ln 2 in two parts: n times the first is exact
+  r = fnma(n, set(1.428606820309417e-6f), r);
+  V p = set(1.f / 5040);
+  p = fma(p, r, set(1.f / 720));
+  p = fma(p, r, set(1.f / 120));
+  p = fma(p, r, set(1.f / 24));
+  p = fma(p, r, set(1.f / 6));
+  p = fma(p, r, set(.5f));
+  p = fma(p, r, set(1.f));
+  p = fma(p, r, set(1.f));
+  // 2^n as two factors, so that n = 128 and the way to infinity need no special case.
+  const I32 i32;
+  const auto k = hn::ConvertTo(i32, n);
+  const auto half = hn::ShiftRight<1>(k), rest = hn::Sub(k, half), bias = hn::Set(i32, 127);
+  const V a = hn::BitCast(F32(), hn::ShiftLeft<23>(hn::Add(half, bias)));
+  const V b = hn::BitCast(F32(), hn::ShiftLeft<23>(hn::Add(rest, bias)));
+  const V y = mul(mul(p, a), b);
+  const V finite = hn::IfThenZeroElse(hn::Lt(x0, set(-87.3f)), y);
+  return hn::IfThenElse(hn::Eq(x0, x0), finite, x0);
+}
+
+HWY_INLINE V sigmoid_of(V x) { return hn::Div(set(1.f), add(set(1.f), exp_of(hn::Neg(x)))); }
+
+// x / (1 + e^−x); −∞ · 0 does not occur: below −88 the quotient is x / 3e38.
+HWY_INLINE V silu_of(V x) { return hn::Div(x, add(set(1.f), exp_of(hn::Neg(hn::Max(set(-88.f), x))))); }
+
+struct Limits {
+  float low, high;
+};
+inline Limits limits_of(Activation a) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (a == Activation::relu) return {0.f, kInfinity};
+  if (a == Activation::relu6) return {0.f, 6.f};
+  return {-kInfinity, kInfinity};
+}
+constexpr bool needs_exp(Activation a) { return a == Activation::silu || a == Activation::sigmoid; }
+
+template <Activation A>
+HWY_INLINE V activated(V x) {
+  if constexpr (A == Activation::relu) return hn::Max(zero(), x);
+  if constexpr (A == Activation::relu6) return clamp(x, zero(), set(6.f));
+  if constexpr (A == Activation::silu) return silu_of(x);
+  if constexpr (A == Activation::sigmoid) return sigmoid_of(x);
+  return x;
+}
+
+// Calls f with the activation as a constant, std::integral_constant<Activation, …>.
+template <typename F>
+HWY_INLINE void with_activation(Activation a, F&& f) {
+  switch (a) {
+    case Activation::none: return f(std::integral_constant<Activation, Activation::none>());
+    case Activation::relu: return f(std::integral_constant<Activation, Activation::relu>());
+    case Activation::relu6: return f(std::integral_constant<Activation, Activation::relu6>());
+    case Activation::silu: return f(std::integral_constant<Activation, Activation::silu>());
+    case Activation::sigmoid: return f(std::integral_constant<Activation, Activation::sigmoid>());
+  }
+}
+
+// silu or sigmoid over `rows` short rows, in place: what a product's epilogue calls while they are in L1.
+HWY_NOINLINE inline void activate_rows(float* c, int64_t ldc, int64_t rows, int64_t n, Activation a) {
+  for (int64_t r = 0; r < rows; ++r, c += ldc)
+    for_vectors(0, n, [&](int64_t i, int64_t count) HWY_ATTR {
+      const V x = load_up_to(c + i, count);
+      store_up_to(a == Activation::silu ? silu_of(x) : sigmoid_of(x), c + i, count);
+    });
+}
+
+}  // namespace graft::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
