@@ -68,7 +68,7 @@ StepPlan& Scion::prediction_plan(int64_t n) {
   return prediction_.emplace(n, StepPlan(recorder.finish(), {loss, walked.values[0]})).first->second;
 }
 
-Scion::Result Scion::execute(StepPlan& plan, const std::vector<int64_t>& labels) {
+Scion::Result Scion::execute(StepPlan& plan) {
   plan.execute();
   return {plan.result(0).item(), plan.result(1).to_vector<float>()};
 }
@@ -77,13 +77,13 @@ Scion::Result Scion::step(const std::vector<int64_t>& labels, double learning_ra
   const auto n = static_cast<int64_t>(labels.size());
   labels_of(n).assign(std::span<const int64_t>(labels));
   state_.learning_rate.assign(std::span<const double>(&learning_rate, 1));
-  return execute(training_plan(n), labels);
+  return execute(training_plan(n));
 }
 
 Scion::Result Scion::predict(const std::vector<int64_t>& labels) {
   const auto n = static_cast<int64_t>(labels.size());
   labels_of(n).assign(std::span<const int64_t>(labels));
-  return execute(prediction_plan(n), labels);
+  return execute(prediction_plan(n));
 }
 
 const StepPlanStatistics& Scion::statistics(int64_t n) { return training_plan(n).statistics(); }

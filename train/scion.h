@@ -36,7 +36,7 @@ class Scion {
  private:
   StepPlan& training_plan(int64_t n);
   StepPlan& prediction_plan(int64_t n);
-  Result execute(StepPlan& plan, const std::vector<int64_t>& labels);
+  static Result execute(StepPlan& plan);
   Tensor labels_of(int64_t n) const { return labels_.rows(0, n); }
 
   models::Network& network_;
