@@ -24,6 +24,8 @@ endif()
 if(GRAFT_SANITIZE)
   target_compile_options(graft_options INTERFACE -fsanitize=${GRAFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(graft_options INTERFACE -fsanitize=${GRAFT_SANITIZE})
+  # gcc 12 sees uninitialised std::function members where a sanitizer has split the code that sets them.
+  target_compile_options(graft_options INTERFACE -Wno-maybe-uninitialized)
 endif()
 
 function(graft_library name)
