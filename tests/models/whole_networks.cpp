@@ -8,6 +8,7 @@
 #include "models/registry.h"
 #include "tests/support/devices.h"
 #include "tests/support/expectations.h"
+#include "tests/support/test_data.h"
 
 using namespace graft;
 using namespace graft::models;
@@ -88,3 +89,22 @@ TEST_CASE("resnet18 on the reference equals PyTorch") { check_network("resnet18"
 TEST_CASE("resnet50 on the reference equals PyTorch", "[.full]") {
   check_network("resnet50", test::reference_device());
 }
+TEST_CASE("efficientnet_b0 on the reference equals PyTorch", "[.full]") {
+  check_network("efficientnet_b0", test::reference_device());
+}
+
+// The whole set on our own kernels, at two instruction sets.
+#define GRAFT_NETWORK_TEST(name)                                                                     \
+  TEST_CASE(name " at AVX2 equals PyTorch") { check_network(name, test::cpu_device(CpuIsa::avx2)); } \
+  TEST_CASE(name " at AVX-512 equals PyTorch") {                                                     \
+    if (!test::has_isa(CpuIsa::avx512)) return test::skip("avx512", "this machine has none");        \
+    check_network(name, test::cpu_device(CpuIsa::avx512));                                           \
+  }
+GRAFT_NETWORK_TEST("resnet18")
+GRAFT_NETWORK_TEST("resnet20")
+GRAFT_NETWORK_TEST("resnet50")
+GRAFT_NETWORK_TEST("vgg11_bn")
+GRAFT_NETWORK_TEST("vgg16")
+GRAFT_NETWORK_TEST("efficientnet_b0")
+GRAFT_NETWORK_TEST("efficientnet_b3")
+GRAFT_NETWORK_TEST("efficientnet_lite0")

@@ -97,6 +97,15 @@ Backend queueing_backend() {
 
 }  // namespace
 
+std::shared_ptr<Device> cpu_device(CpuIsa max_isa, int threads) {
+  Backend backend;
+  const CpuOptions options{.threads = threads, .max_isa = max_isa};
+  GRAFT_ASSERT(graft_cpu_backend(&options, &backend) == Status::ok);
+  return Device::create(backend);
+}
+
+bool has_isa(CpuIsa isa) { return cpu_isa_of(cpu_device(isa, 1)->backend()) == isa; }
+
 std::shared_ptr<Device> reference_device() { return Device::create(reference_backend()); }
 std::shared_ptr<Device> queueing_device() { return Device::create(queueing_backend()); }
 
