@@ -21,7 +21,8 @@ class File {
 
   const std::filesystem::path& path() const { return path_; }
   std::string name() const { return path_.string(); }
-  int64_t size() const { return stamp_.size; }  // in bytes, when it was opened
+  int64_t size() const { return stamp_.size; }    // in bytes, when it was opened
+  int descriptor() const { return descriptor_; }  // to hand on to a process that reads the same file
 
   // Fills `out` with the bytes from `offset` on. Throws Error when they do not all lie inside the file, or when the
   // file has changed since it was opened. Safe from several threads at once.

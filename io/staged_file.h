@@ -1,0 +1,32 @@
+// A file that is written beside its target, flushed to the disk and renamed: whoever opens the target sees the old file
+// or the new one, never a half, whatever happens to the writer or the machine.
+#pragma once
+#include <filesystem>
+
+namespace graft::io {
+
+class StagedFile {
+ public:
+  // Creates `target`.tmp-xxxxxxxx, open for reading and writing. Stages of the same target whose writers died are
+  // removed. Throws Error when the folder cannot be written to or the target is a directory.
+  explicit StagedFile(const std::filesystem::path& target);
+  ~StagedFile();  // removes what was not committed
+  StagedFile(const StagedFile&) = delete;
+  StagedFile& operator=(const StagedFile&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  const std::filesystem::path& target() const { return target_; }
+
+  // Afterwards the target is the new file, also after a power cut. Throws Error when the disk refuses.
+  void commit();
+
+ private:
+  void create();
+  void remove_abandoned() const;
+
+  std::filesystem::path target_, stage_;
+  int descriptor_ = -1;
+  bool committed_ = false;
+};
+
+}  // namespace graft::io
