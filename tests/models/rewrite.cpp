@@ -104,11 +104,13 @@ TEST_CASE("a residual is added before the activation, never after") {
   const NodeId late = g.add(g.relu(g.conv("a", x, 2, 3)), x), early = g.relu(g.add(g.conv("b", x, 2, 3), x));
   const NodeId twice_of = g.conv("c", x, 2, 3), twice = g.add(twice_of, twice_of);
   const NodeId depthwise = g.add(g.depthwise("d", x, 3), x), linear = g.linear("e", x, 4);
+  const NodeId chain = g.add(g.add(g.conv("g", x, 2, 3), x), x);  // a call has room for one residual
   const NodeId lin_sum = g.add(linear, g.linear("f", x, 4));
   const Graph graph = finish(g, late);
   CHECK(count(graph, {late}) == Counts{{"conv2d", 1}, {"add", 1}});
   CHECK(count(graph, {early}) == Counts{{"conv2d", 1}});
   CHECK(count(graph, {twice}) == Counts{{"conv2d", 1}, {"add", 1}});
+  CHECK(count(graph, {chain}) == Counts{{"conv2d", 1}, {"add", 1}});
   CHECK(count(graph, {depthwise}) == Counts{{"depthwise_conv2d", 1}, {"add", 1}});
   CHECK(count(graph, {lin_sum}) == Counts{{"permute", 2}, {"matmul", 2}, {"add", 1}});
 }
