@@ -76,11 +76,9 @@ void save_checkpoint(const std::filesystem::path& path, const TrainConfig& confi
   writer.set_text(kConfig, to_json(config));
   writer.set_text(kState, state_to_json(state));
   for (const auto& [name, tensor] : moving_tensors(network, freeze, optimizer, step)) {
-    const size_t slash = name.find('/', sizeof("training"));
-    const bool grouped = slash != std::string::npos;
-    writer.add_tensor(grouped ? name.substr(0, slash) : "training",
-                      grouped ? name.substr(slash + 1) : name.substr(sizeof("training")), tensor.dtype(),
-                      extents_of(tensor.shape()), "", bytes_of(tensor));
+    const size_t slash = name.rfind('/');
+    writer.add_tensor(name.substr(0, slash), name.substr(slash + 1), tensor.dtype(), extents_of(tensor.shape()), "",
+                      bytes_of(tensor));
   }
   writer.commit();
 }

@@ -1,0 +1,171 @@
+#include "train/scion.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "tests/support/devices.h"
+#include "tests/support/random_tensor.h"
+#include "tests/train/tiny_graph.h"
+#include "train/initialise.h"
+
+using namespace graft;
+using namespace graft::train;
+
+namespace {
+
+// A scion on a network of which `freeze` is frozen, without files or photos.
+struct Setup {
+  explicit Setup(TrainConfig c, std::vector<std::string> freeze_patterns = {},
+                 std::shared_ptr<Device> d = test::reference_device())
+      : config(std::move(c)),
+        device(std::move(d)),
+        graph(test::tiny_graph(3)),
+        freeze(models::plan_freeze(graph, {std::move(freeze_patterns), {}})),
+        whole(graph, device),
+        network(graph, device) {
+    const auto all = [](const models::Parameter&) { return true; };
+    initialise(whole, 5, all);
+    initialise(network, 5, all);
+    const auto parameters = models::parameters_of(graph);
+    std::vector<TrainedParameter> trained;
+    network.require_gradients([&](const models::Parameter& p) {
+      for (size_t i = 0; i < parameters.size(); ++i)
+        if (parameters[i].name == p.name) return bool{freeze.trainable[i]};
+      return false;
+    });
+    for (const auto& entry : network.entries())
+      if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor, entry.info.shape.rank > 1});
+    optimizer = std::make_unique<Optimizer>(config, trained);
+    state = std::make_unique<StepState>(device, 11);
+    rootstock = std::make_unique<Rootstock>(graph, freeze, device, config.batch, 16, 16,
+                                            [this](const std::string& name, int64_t first, int64_t count, float* out) {
+                                              const auto values = whole.get(name);
+                                              std::copy_n(values.begin() + first, count, out);
+                                            });
+    scion = std::make_unique<Scion>(network, freeze, *rootstock, config, *optimizer, *state);
+    const auto values = test::distinct_values(config.batch * 16 * 16 * 3, 3);
+    images.assign(values.begin(), values.end());
+  }
+
+  Scion::Result step(double lr = 0.1) {
+    rootstock->run(images.data(), config.batch);
+    return scion->step(labels(), lr);
+  }
+  std::vector<int64_t> labels() const {
+    std::vector<int64_t> l;
+    for (int64_t i = 0; i < config.batch; ++i) l.push_back(i % 3);
+    return l;
+  }
+
+  TrainConfig config;
+  std::shared_ptr<Device> device;
+  models::Graph graph;
+  models::FreezePlan freeze;
+  models::Network whole, network;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<StepState> state;
+  std::unique_ptr<Rootstock> rootstock;
+  std::unique_ptr<Scion> scion;
+  std::vector<float> images;
+};
+
+TrainConfig config_with(OptimizerKind kind) {
+  return {.classes = {"a", "b", "c"}, .batch = 6, .optimizer = kind, .weight_decay = 1e-3};
+}
+
+}  // namespace
+
+TEST_CASE("steps lower the loss, with either optimiser") {
+  for (OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
+    Setup s(config_with(kind));
+    const double first = s.step(0.02).loss;
+    double last = first;
+    for (int i = 0; i < 40; ++i) last = s.step(0.02).loss;
+    CHECK(last < first * 0.7);
+    CHECK(s.state->step.item() == 41);
+  }
+}
+
+TEST_CASE("frozen means frozen: neither weights nor running statistics move") {
+  Setup s(config_with(OptimizerKind::sgd), {"conv2", "bn2"});
+  const auto before_weight = s.network.get("conv2.weight"), before_mean = s.network.get("bn2.running_mean"),
+             before_first = s.network.get("conv1.weight"), before_first_mean = s.network.get("bn1.running_mean");
+  for (int i = 0; i < 3; ++i) s.step();
+  CHECK(s.network.get("conv2.weight") == before_weight);
+  CHECK(s.network.get("bn2.running_mean") == before_mean);
+  CHECK(s.network.get("conv1.weight") != before_first);
+  CHECK(s.network.get("bn1.running_mean") != before_first_mean);
+}
+
+TEST_CASE("below the line a compiled rootstock gives what the whole network would") {
+  Setup frozen(config_with(OptimizerKind::sgd), {"conv*", "bn*"}), whole(config_with(OptimizerKind::sgd));
+  REQUIRE(frozen.rootstock->report());
+  REQUIRE_FALSE(whole.rootstock->report());
+  frozen.rootstock->run(frozen.images.data(), 6);
+  whole.rootstock->run(whole.images.data(), 6);
+  const auto a = frozen.scion->predict(frozen.labels()), b = whole.scion->predict(whole.labels());
+  CHECK(a.loss == Approx(b.loss).epsilon(1e-5));
+  for (size_t i = 0; i < a.logits.size(); ++i) CHECK(a.logits[i] == Approx(b.logits[i]).epsilon(1e-4).margin(1e-5));
+}
+
+TEST_CASE("a step that is not finite moves nothing") {
+  Setup s(config_with(OptimizerKind::adamw));
+  s.step();
+  std::vector<std::vector<float>> before;
+  for (const auto& e : s.network.entries()) before.push_back(s.network.get(e.info.name));
+  const auto random = s.state->random_state.to_vector<int64_t>();
+  s.images[5] = std::numeric_limits<float>::quiet_NaN();
+  s.step();
+  CHECK(s.state->flag.item() == 1);
+  CHECK(s.state->step.item() == 1);
+  CHECK(s.state->random_state.to_vector<int64_t>() == random);
+  size_t i = 0;
+  for (const auto& e : s.network.entries()) {
+    INFO(e.info.name);
+    CHECK(s.network.get(e.info.name) == before[i++]);
+  }
+}
+
+TEST_CASE("masks differ from step to step, and a run is the same twice") {
+  const auto losses = [] {
+    TrainConfig c = config_with(OptimizerKind::sgd);
+    Setup s(c);
+    std::vector<double> l;
+    for (int i = 0; i < 4; ++i) l.push_back(s.step(0).loss);  // nothing moves but the masks
+    return l;
+  };
+  const auto a = losses();
+  CHECK(a == losses());
+  CHECK(a[0] != a[1]);
+}
+
+TEST_CASE("a smaller last batch has a plan of its own") {
+  Setup s(config_with(OptimizerKind::sgd));
+  s.step();
+  s.rootstock->run(s.images.data(), 2);
+  const auto r = s.scion->step({0, 1}, 0.1);
+  CHECK(r.logits.size() == 6);
+  CHECK(s.state->step.item() == 2);
+}
+
+TEST_CASE("a step allocates nothing") {
+  for (const auto& device : {test::reference_device(), test::cpu_device()}) {
+    Setup s(config_with(OptimizerKind::sgd), {}, device);
+    s.step();
+    const auto before = device->allocator().statistics().allocations;
+    s.step();
+    CHECK(device->allocator().statistics().allocations == before);
+  }
+}
+
+TEST_CASE("one, two and three threads take the same step to the bit") {
+  std::vector<std::vector<float>> weights;
+  for (int threads : {1, 2, 3}) {
+    Setup s(config_with(OptimizerKind::sgd), {}, test::cpu_device(CpuIsa::avx512, threads));
+    for (int i = 0; i < 3; ++i) s.step();
+    weights.push_back(s.network.get("conv1.weight"));
+  }
+  CHECK(weights[0] == weights[1]);
+  CHECK(weights[0] == weights[2]);
+}
