@@ -11,10 +11,11 @@
 HWY_BEFORE_NAMESPACE();
 namespace graft::cpu::HWY_NAMESPACE {
 
-// e^x = 2^n · e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder below 6e-9). Above
-// 88.7 infinity, below −87.3 zero (no subnormals), NaN stays.
+// e^x · 2^kShift, e^x = 2^n · e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r by its Taylor series to r^7 (remainder
+// below 6e-9). Infinity where the result is too large, zero below e^−87.3 · 2^kShift, NaN stays.
+template <int kShift = 0>
 HWY_INLINE V exp_of(V x0) {
-  const V x = clamp(x0, set(-88.f), set(88.8f));
+  const V x = clamp(x0, set(-88.f), set(88.8f - .6931472f * kShift));
   const V n = hn::Round(mul(x, set(1.44269504088896341f)));
   V r = fnma(n, set(0.693145751953125f), x);  // ln 2 in two parts: n times the first is exact
   r = fnma(n, set(1.428606820309417e-6f), r);
@@ -28,7 +29,7 @@ HWY_INLINE V exp_of(V x0) {
   p = fma(p, r, set(1.f));
   // 2^n as two factors, so that n = 128 and the way to infinity need no special case.
   const I32 i32;
-  const auto k = hn::ConvertTo(i32, n);
+  const auto k = hn::Add(hn::ConvertTo(i32, n), hn::Set(i32, kShift));
   const auto half = hn::ShiftRight<1>(k), rest = hn::Sub(k, half), bias = hn::Set(i32, 127);
   const V a = hn::BitCast(F32(), hn::ShiftLeft<23>(hn::Add(half, bias)));
   const V b = hn::BitCast(F32(), hn::ShiftLeft<23>(hn::Add(rest, bias)));
@@ -39,8 +40,9 @@ HWY_INLINE V exp_of(V x0) {
 
 HWY_INLINE V sigmoid_of(V x) { return hn::Div(set(1.f), add(set(1.f), exp_of(hn::Neg(x)))); }
 
-// x / (1 + e^−x); −∞ · 0 does not occur: below −88 the quotient is x / 3e38.
-HWY_INLINE V silu_of(V x) { return hn::Div(x, add(set(1.f), exp_of(hn::Neg(hn::Max(set(-88.f), x))))); }
+// x / (1 + e^−x), both sides times 2^−8: e^−x then overflows only where the quotient is below the smallest normal
+// number. Of −∞ NaN, as x · σ(x) is.
+HWY_INLINE V silu_of(V x) { return hn::Div(mul(x, set(0x1p-8f)), add(set(0x1p-8f), exp_of<-8>(hn::Neg(x)))); }
 
 struct Limits {
   float low, high;
@@ -66,11 +68,16 @@ HWY_INLINE V activated(V x) {
 template <typename F>
 HWY_INLINE void with_activation(Activation a, F&& f) {
   switch (a) {
-    case Activation::none: return f(std::integral_constant<Activation, Activation::none>());
-    case Activation::relu: return f(std::integral_constant<Activation, Activation::relu>());
-    case Activation::relu6: return f(std::integral_constant<Activation, Activation::relu6>());
-    case Activation::silu: return f(std::integral_constant<Activation, Activation::silu>());
-    case Activation::sigmoid: return f(std::integral_constant<Activation, Activation::sigmoid>());
+    case Activation::none:
+      return f(std::integral_constant<Activation, Activation::none>());
+    case Activation::relu:
+      return f(std::integral_constant<Activation, Activation::relu>());
+    case Activation::relu6:
+      return f(std::integral_constant<Activation, Activation::relu6>());
+    case Activation::silu:
+      return f(std::integral_constant<Activation, Activation::silu>());
+    case Activation::sigmoid:
+      return f(std::integral_constant<Activation, Activation::sigmoid>());
   }
 }
 

@@ -81,13 +81,21 @@ Status training(CallContext& c, const BatchNormTrainingArgs& a) {
     const int64_t first = blocks.first(block), end = blocks.end(block);
     const V inverse = set(1.f / static_cast<float>(end - first));
     for_vectors(0, channels, [&](int64_t i, int64_t n) HWY_ATTR {
-      const V mean = mul(inverse, sum_rows(first, end, channels, [&](int64_t at) HWY_ATTR { return load_up_to(x + at + i, n); }));
-      const V square = sum_rows(first, end, channels, [&](int64_t at) HWY_ATTR {
-        const V d = sub(load_up_to(x + at + i, n), mean);
-        return mul(d, d);
-      });
-      store_up_to(mean, sums + block * channels + i, n);
-      store_up_to(square, squares + block * channels + i, n);
+      const V start = load_up_to(x + first * channels + i, n);  // about the first row: equal values have variance 0
+      const V mean = fma(
+          inverse,
+          sum_rows(first, end, channels, [&](int64_t at) HWY_ATTR { return sub(load_up_to(x + at + i, n), start); }),
+          start);
+      // About that mean; what is left of the sum corrects both (Chan et al., equation 1.7).
+      V left[2] = {zero(), zero()}, square[2] = {zero(), zero()};
+      for (int64_t r = first; r < end; ++r) {
+        const V d = sub(load_up_to(x + r * channels + i, n), mean);
+        left[r & 1] = add(left[r & 1], d);
+        square[r & 1] = fma(d, d, square[r & 1]);
+      }
+      const V rest = add(left[0], left[1]), correction = mul(inverse, rest);
+      store_up_to(add(mean, correction), sums + block * channels + i, n);
+      store_up_to(fnma(rest, correction, add(square[0], square[1])), squares + block * channels + i, n);
     });
   });
 
@@ -101,7 +109,8 @@ Status training(CallContext& c, const BatchNormTrainingArgs& a) {
       mean /= static_cast<double>(m);
       for (int64_t b = 0; b < blocks.count; ++b) {
         const double d = static_cast<double>(sums[b * channels + i]) - mean;
-        square += static_cast<double>(squares[b * channels + i]) + d * d * static_cast<double>(blocks.end(b) - blocks.first(b));
+        square += static_cast<double>(squares[b * channels + i]) +
+                  d * d * static_cast<double>(blocks.end(b) - blocks.first(b));
       }
       mean_out[i] = static_cast<float>(mean);
       var_out[i] = static_cast<float>(square / static_cast<double>(m));

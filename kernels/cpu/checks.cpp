@@ -137,7 +137,7 @@ Status check_shapes(const BatchNormTrainingArgs& a) {
   const Shape c = {a.x.shape.channels()};
   return result(a.x.present() && a.x.shape.rank >= 1 && f32(a.y, a.x.shape) && f32(a.weight, c) && f32(a.bias, c) &&
                     f32(a.mean, c) && f32(a.var, c) && absent_or_f32(a.residual, a.x.shape) &&
-                    is_activation(a.activation),
+                    is_activation(a.activation) && a.eps >= 0,
                 {a.x, a.weight, a.bias, a.residual, a.y, a.mean, a.var});
 }
 Status check_shapes(const BatchNormInferenceArgs& a) {
@@ -145,7 +145,7 @@ Status check_shapes(const BatchNormInferenceArgs& a) {
   const Shape c = {a.x.shape.channels()};
   return result(a.x.present() && a.x.shape.rank >= 1 && f32(a.y, a.x.shape) && f32(a.weight, c) && f32(a.bias, c) &&
                     f32(a.mean, c) && f32(a.var, c) && absent_or_f32(a.residual, a.x.shape) &&
-                    is_activation(a.activation),
+                    is_activation(a.activation) && a.eps >= 0,
                 {a.x, a.weight, a.bias, a.mean, a.var, a.residual, a.y});
 }
 Status check_shapes(const BatchNormBackwardArgs& a) {
@@ -155,7 +155,7 @@ Status check_shapes(const BatchNormBackwardArgs& a) {
   return result(a.x.present() && a.x.shape.rank >= 1 && f32(a.dy, a.x.shape) && f32(a.weight, c) && f32(a.mean, c) &&
                     f32(a.var, c) && (a.activation == Activation::none || masked) && (!masked || a.y.present()) &&
                     absent_or_f32(a.y, a.x.shape) && absent_or_f32(a.dx, a.x.shape) && absent_or_f32(a.dweight, c) &&
-                    absent_or_f32(a.dbias, c) && absent_or_f32(a.dresidual, a.x.shape),
+                    absent_or_f32(a.dbias, c) && absent_or_f32(a.dresidual, a.x.shape) && a.eps >= 0,
                 {a.x, a.dy, a.weight, a.mean, a.var, a.y, a.dx, a.dweight, a.dbias, a.dresidual});
 }
 Status check_shapes(const UpdateRunningStatsArgs& a) {
@@ -305,14 +305,15 @@ Status check_shapes(const SoftmaxBackwardArgs& a) {
 Status check_shapes(const SoftmaxCrossEntropyArgs& a) {
   GRAFT_WELL_FORMED(a);
   return result(a.logits.present() && a.logits.shape.rank == 2 && is(a.targets, DType::i64, {a.logits.shape[0]}) &&
-                    absent_or_f32(a.class_weights, {a.logits.shape[1]}) && is_share(a.label_smoothing) && f32(a.loss, {1}),
+                    absent_or_f32(a.class_weights, {a.logits.shape[1]}) && is_share(a.label_smoothing) &&
+                    f32(a.loss, {1}),
                 {a.logits, a.class_weights, a.loss});
 }
 Status check_shapes(const SoftmaxCrossEntropyBackwardArgs& a) {
   GRAFT_WELL_FORMED(a);
   return result(a.logits.present() && a.logits.shape.rank == 2 && is(a.targets, DType::i64, {a.logits.shape[0]}) &&
-                    absent_or_f32(a.class_weights, {a.logits.shape[1]}) && is_share(a.label_smoothing) && f32(a.dloss, {1}) &&
-                    f32(a.dlogits, a.logits.shape),
+                    absent_or_f32(a.class_weights, {a.logits.shape[1]}) && is_share(a.label_smoothing) &&
+                    f32(a.dloss, {1}) && f32(a.dlogits, a.logits.shape),
                 {a.logits, a.class_weights, a.dloss, a.dlogits});
 }
 
@@ -364,10 +365,14 @@ bool check_memory(Primitive primitive, const void* args) {
     switch (primitive) {
       case Primitive::activate:
       case Primitive::scale:
-      case Primitive::multiply: return input == 0;           // x
-      case Primitive::activate_backward: return input == 1;  // dy
-      case Primitive::add: return input <= 1;                // a or b
-      default: return false;
+      case Primitive::multiply:
+        return input == 0;  // x
+      case Primitive::activate_backward:
+        return input == 1;  // dy
+      case Primitive::add:
+        return input <= 1;  // a or b
+      default:
+        return false;
     }
   };
   for (int i = 0; i < roles.total(); ++i)

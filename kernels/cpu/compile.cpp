@@ -171,11 +171,16 @@ bool may_take_over(const Step& step, int input) {
   switch (step.primitive) {
     case Primitive::activate:
     case Primitive::scale:
-    case Primitive::multiply: return input == 0;
-    case Primitive::activate_backward: return input == 1;
-    case Primitive::add: return input <= 1;
-    case Primitive::conv2d: return step.kind == StepKind::packed_conv2d && input == 3;
-    default: return false;
+    case Primitive::multiply:
+      return input == 0;
+    case Primitive::activate_backward:
+      return input == 1;
+    case Primitive::add:
+      return input <= 1;
+    case Primitive::conv2d:
+      return step.kind == StepKind::packed_conv2d && input == 3;
+    default:
+      return false;
   }
 }
 
@@ -277,10 +282,14 @@ struct RowLayout {
 };
 RowLayout layout_of(const Shape& s) {
   switch (s.rank) {
-    case 4: return {s[0], s[3], s[1] * s[2], s[1] * s[2] * s[3], 1, s[3]};  // [K,R,S,C], rows [C][R][S]
-    case 3: return {s[2], 1, s[0] * s[1], 1, 0, s[2]};                      // [R,S,C], rows [R][S]
-    case 2: return {s[0], s[1], 1, s[1], 1, 0};                             // [out,in], rows [in]
-    default: return {s[0], 1, 1, 1, 0, 0};
+    case 4:
+      return {s[0], s[3], s[1] * s[2], s[1] * s[2] * s[3], 1, s[3]};  // [K,R,S,C], rows [C][R][S]
+    case 3:
+      return {s[2], 1, s[0] * s[1], 1, 0, s[2]};  // [R,S,C], rows [R][S]
+    case 2:
+      return {s[0], s[1], 1, s[1], 1, 0};  // [out,in], rows [in]
+    default:
+      return {s[0], 1, 1, 1, 0, 0};
   }
 }
 
@@ -315,15 +324,14 @@ Status fill(Executable* e, void* packed, const ConstantSource* source) {
     for (const Step& step : p.steps) {
       if (step.kind == StepKind::eager) continue;
       const TensorView& weight = views_of(step.args.bytes)[1];
-      const Status status =
-          pull(*source, buffer_of(weight.data), weight.shape, chunk,
-               [&](int64_t first, int64_t rows, const float* values, const float* scale) {
-                 float* to = at(step.packed_offset);
-                 if (step.kind == StepKind::packed_conv2d)
-                   table.packed_conv2d.pack_rows(conv2d_of(step), first, rows, values, scale, to);
-                 else
-                   table.packed_matmul.pack_rows(matmul_of(step), first, rows, values, scale, to);
-               });
+      const Status status = pull(*source, buffer_of(weight.data), weight.shape, chunk,
+                                 [&](int64_t first, int64_t rows, const float* values, const float* scale) {
+                                   float* to = at(step.packed_offset);
+                                   if (step.kind == StepKind::packed_conv2d)
+                                     table.packed_conv2d.pack_rows(conv2d_of(step), first, rows, values, scale, to);
+                                   else
+                                     table.packed_matmul.pack_rows(matmul_of(step), first, rows, values, scale, to);
+                                 });
       if (status != Status::ok) return status;
     }
     for (int32_t i = 0; i < static_cast<int32_t>(p.buffers.size()); ++i) {
@@ -353,7 +361,8 @@ char* address_of(const Program& p, int32_t number, const ExecuteArgs& args) {
   const Buffer& buffer = p.buffers[static_cast<size_t>(number)];
   switch (buffer.kind) {
     case BufferKind::input:
-    case BufferKind::output: return args.buffers == nullptr ? nullptr : static_cast<char*>(args.buffers[number]);
+    case BufferKind::output:
+      return args.buffers == nullptr ? nullptr : static_cast<char*>(args.buffers[number]);
     case BufferKind::constant:
       return args.packed == nullptr ? nullptr : static_cast<char*>(const_cast<void*>(args.packed)) + buffer.offset;
     case BufferKind::temporary:
@@ -389,7 +398,9 @@ Status run_step(const Program& p, const Step& step, const ExecuteArgs& args, Str
     case StepKind::packed_matmul:
       status = table.packed_matmul.run(context, *reinterpret_cast<const MatmulArgs*>(call.bytes), packed);
       break;
-    case StepKind::eager: status = table.run[static_cast<int>(step.primitive)](&context, call.bytes); break;
+    case StepKind::eager:
+      status = table.run[static_cast<int>(step.primitive)](&context, call.bytes);
+      break;
   }
   *kernel = context.kernel;
   return status;
@@ -410,12 +421,10 @@ Status execute(const Executable* e, const ExecuteArgs* args, StreamHandle stream
 }  // namespace
 
 CompileFunctions compile_functions() {
-  return {.describe = describe,
-          .info = info,
-          .plan = plan,
-          .fill = fill,
-          .execute = execute,
-          .destroy = [](Executable* e) { delete program_of(e); }};
+  return {
+      .describe = describe, .info = info, .plan = plan, .fill = fill, .execute = execute, .destroy = [](Executable* e) {
+        delete program_of(e);
+      }};
 }
 
 }  // namespace graft::cpu

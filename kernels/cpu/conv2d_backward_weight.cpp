@@ -1,4 +1,5 @@
-// Convolution, gradient by the weight: dweight[k, tap, c] = Σ over pixels dy[p, k] · x[p · stride − pad + tap · dilation, c].
+// Convolution, gradient by the weight: dweight[k, tap, c] = Σ over pixels dy[p, k] · x[p · stride − pad + tap ·
+// dilation, c].
 //
 // A sum of outer products. For a block of output pixels, dy is packed [14 output channels][pixel][16] and x is laid out
 // so that a tap is a shift; tile_outer then keeps 14 x 32 sums in registers while it walks the block. x is laid out as
@@ -6,9 +7,9 @@
 //   flat      rows as they are, padding included, for few channels (the stem): (tap column, channel) is one axis
 //   gathered  [32 channels][pixel][32] anew for each tap: 1x1, and windows far wider than what they hold
 //
-// The pixels are cut into `parts`, fixed by shape, each with sums of its own in the workspace, added at the end in order:
-// the same bits with any number of threads. Output channels are cut into shares for more parallel work. Traffic: x and
-// dy once for each share, dweight once for each block. Bound by the multipliers; by packing below 32 channels.
+// The pixels are cut into `parts`, fixed by shape, each with sums of its own in the workspace, added at the end in
+// order: the same bits with any number of threads. Output channels are cut into shares for more parallel work. Traffic:
+// x and dy once for each share, dweight once for each block. Bound by the multipliers; by packing below 32 channels.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/conv2d_backward_weight.cpp"
 #include "hwy/foreach_target.h"
@@ -27,11 +28,17 @@ struct Plan {
   Conv2dParams conv;
 
   Layout layout;
-  int64_t columns;            // of one product: cin, or taps_w · cin (flat)
+  int64_t columns;  // of one product: cin, or taps_w · cin (flat)
   int64_t block_images, block_rows, blocks;
   int64_t band_h, band_w, band_pitch;  // of a block; flat: floats in a row
   int64_t parts, shares;               // of the pixels; of the output channels
   int64_t share_tiles, a_floats, b_floats;
+
+  // Packed panels lie a line more than their size apart: a power of two would put them all in the same cache sets.
+  static int64_t dy_panel(int64_t pixels) { return pixels * kOuterRows + 16; }
+  int64_t x_panel(int64_t pixels) const {
+    return (layout == Layout::band ? block_images * band_h * band_pitch : pixels * kPanel) + 16;
+  }
 
   int64_t weight_floats() const { return filters * taps_h * taps_w * cin; }
   int64_t block_pixels() const { return block_images * block_rows * ow; }
@@ -72,11 +79,17 @@ Plan plan_of(const Conv2dBackwardWeightArgs& a) {
   const int64_t panels = panels_of(p.cin);
   p.columns = p.layout == Layout::flat ? p.taps_w * p.cin : p.cin;
   p.band_pitch = p.layout == Layout::flat ? p.band_w * p.cin : p.band_w * kPanel;
-  p.a_floats = round_up(p.share_tiles * p.block_pixels() * kOuterRows, 16);
+  p.a_floats = round_up(p.share_tiles * Plan::dy_panel(p.block_pixels()), 16);
   switch (p.layout) {
-    case Layout::band: p.b_floats = panels * p.block_images * p.band_h * p.band_pitch; break;
-    case Layout::flat: p.b_floats = p.block_images * p.band_h * p.band_pitch + 2 * kPanel + p.columns; break;
-    case Layout::gathered: p.b_floats = panels * p.block_pixels() * kPanel; break;
+    case Layout::band:
+      p.b_floats = panels * p.x_panel(0);
+      break;
+    case Layout::flat:
+      p.b_floats = p.block_images * p.band_h * p.band_pitch + 2 * kPanel + p.columns;
+      break;
+    case Layout::gathered:
+      p.b_floats = panels * p.x_panel(p.block_pixels());
+      break;
   }
   p.b_floats = round_up(p.b_floats, 16);
 
@@ -86,8 +99,8 @@ Plan plan_of(const Conv2dBackwardWeightArgs& a) {
 }
 
 // dy's channels of the tiles [first, first + tiles) of group g, [tile][pixel][kOuterRows]; a tile's first rows count.
-void pack_dy(const Plan& p, const float* dy, const Deal& deal, int64_t group, int64_t first, int64_t tiles, int64_t pixels,
-             float* to) {
+void pack_dy(const Plan& p, const float* dy, const Deal& deal, int64_t group, int64_t first, int64_t tiles,
+             int64_t pixels, float* to) {
   const int64_t past = p.filters - group * p.cout;  // channels from this group's first to the end of the pixel
   for (int64_t pixel = 0; pixel < pixels; ++pixel, dy += p.filters)
     for (int64_t t = 0; t < tiles; ++t) {
@@ -95,14 +108,15 @@ void pack_dy(const Plan& p, const float* dy, const Deal& deal, int64_t group, in
       const float* from = dy + group * p.cout + channel;
       for (int64_t i = 0; i < kOuterRows; i += kLanes)
         store(load_up_to(from + i, std::clamp<int64_t>(past - channel - i, 0, kLanes)),
-              to + (t * pixels + pixel) * kOuterRows + i);
+              to + t * Plan::dy_panel(pixels) + pixel * kOuterRows + i);
     }
 }
 
 // `channels` floats of a pixel spread over panels `panel` floats apart; from nullptr: zeros.
 HWY_INLINE void spread(const float* from, int64_t channels, float* to, int64_t panel) {
   for (int64_t c = 0; c < channels; c += kPanel, to += panel) {
-    const int64_t n0 = std::min<int64_t>(kLanes, channels - c), n1 = std::clamp<int64_t>(channels - c - kLanes, 0, kLanes);
+    const int64_t n0 = std::min<int64_t>(kLanes, channels - c),
+                  n1 = std::clamp<int64_t>(channels - c - kLanes, 0, kLanes);
     store(from != nullptr ? load_up_to(from + c, n0) : zero(), to);
     store(from != nullptr && n1 > 0 ? load_up_to(from + c + kLanes, n1) : zero(), to + kLanes);
   }
@@ -126,7 +140,7 @@ Block block_of(const Plan& p, int64_t i) {
 
 // The band under a block's windows, in panels or flat.
 void pack_band(const Plan& p, const Block& b, const float* x, int64_t group, float* to) {
-  const int64_t image_floats = p.band_h * p.band_pitch, panel = p.block_images * image_floats;
+  const int64_t image_floats = p.band_h * p.band_pitch, panel = p.x_panel(0);
   for (int64_t image = 0; image < b.images; ++image)
     for (int64_t i = 0; i < (b.rows - 1) * p.conv.stride.h + (p.taps_h - 1) * p.conv.dilation.h + 1; ++i) {
       const int64_t y = b.row * p.conv.stride.h - p.conv.pad.top + i;
@@ -148,7 +162,7 @@ void pack_band(const Plan& p, const Block& b, const float* x, int64_t group, flo
 
 // The pixels under one tap.
 void gather_tap(const Plan& p, const Block& b, const float* x, int64_t group, int64_t r, int64_t s, float* to) {
-  const int64_t panel = b.pixels * kPanel;
+  const int64_t panel = p.x_panel(b.pixels);
   for (int64_t image = 0; image < b.images; ++image)
     for (int64_t i = 0; i < b.rows; ++i) {
       const int64_t y = (b.row + i) * p.conv.stride.h - p.conv.pad.top + r * p.conv.dilation.h;
@@ -171,8 +185,9 @@ void add_block(const Plan& p, const Block& b, const float* x, const float* dy, i
   pack_dy(p, dy + ((b.image * p.oh + b.row) * p.ow) * p.filters, deal, group, first, tiles, b.pixels, packed_dy);
 
   const int64_t filter = p.taps_h * p.taps_w * p.cin;
-  const auto multiply = [&](int64_t tile, int64_t column, const float* from, int64_t weight_offset, OuterInput in) HWY_ATTR {
-    in.a = packed_dy + tile * b.pixels * kOuterRows;
+  const auto multiply = [&](int64_t tile, int64_t column, const float* from, int64_t weight_offset,
+                            OuterInput in) HWY_ATTR {
+    in.a = packed_dy + tile * Plan::dy_panel(b.pixels);
     in.b = from;
     tile_outer_of(deal.size(first + tile))(
         in, dweight + (group * p.cout + deal.first(first + tile)) * filter + weight_offset + column, filter,
@@ -180,13 +195,21 @@ void add_block(const Plan& p, const Block& b, const float* x, const float* dy, i
   };
 
   if (p.layout == Layout::gathered) {
-    const OuterInput in{.a = nullptr, .b = nullptr, .images = 1, .lines = 1, .pixels = b.pixels, .a_image = 0, .a_line = 0,
-                        .b_image = 0, .b_line = 0, .b_step = kPanel};
+    const OuterInput in{.a = nullptr,
+                        .b = nullptr,
+                        .images = 1,
+                        .lines = 1,
+                        .pixels = b.pixels,
+                        .a_image = 0,
+                        .a_line = 0,
+                        .b_image = 0,
+                        .b_line = 0,
+                        .b_step = kPanel};
     for (int64_t tap = 0; tap < p.taps_h * p.taps_w; ++tap) {
       gather_tap(p, b, x, group, tap / p.taps_w, tap % p.taps_w, packed_x);
       for (int64_t tile = 0; tile < tiles; ++tile)
         for (int64_t column = 0; column < p.cin; column += kPanel)
-          multiply(tile, column, packed_x + column * b.pixels, tap * p.cin, in);
+          multiply(tile, column, packed_x + column / kPanel * p.x_panel(b.pixels), tap * p.cin, in);
     }
     return;
   }
@@ -194,8 +217,14 @@ void add_block(const Plan& p, const Block& b, const float* x, const float* dy, i
   pack_band(p, b, x, group, packed_x);
   const bool flat = p.layout == Layout::flat;
   const int64_t image_floats = p.band_h * p.band_pitch;
-  const OuterInput in{.a = nullptr, .b = nullptr, .images = b.images, .lines = b.rows, .pixels = p.ow,
-                      .a_image = b.rows * p.ow * kOuterRows, .a_line = p.ow * kOuterRows, .b_image = image_floats,
+  const OuterInput in{.a = nullptr,
+                      .b = nullptr,
+                      .images = b.images,
+                      .lines = b.rows,
+                      .pixels = p.ow,
+                      .a_image = b.rows * p.ow * kOuterRows,
+                      .a_line = p.ow * kOuterRows,
+                      .b_image = image_floats,
                       .b_line = p.conv.stride.h * p.band_pitch,
                       .b_step = p.conv.stride.w * (flat ? p.cin : static_cast<int64_t>(kPanel))};
   for (int64_t tile = 0; tile < tiles; ++tile)
@@ -206,7 +235,7 @@ void add_block(const Plan& p, const Block& b, const float* x, const float* dy, i
           multiply(tile, column, row + column, r * p.columns, in);
           continue;
         }
-        row += column / kPanel * p.block_images * image_floats;
+        row += column / kPanel * p.x_panel(0);
         for (int64_t s = 0; s < p.taps_w; ++s)
           multiply(tile, column, row + s * p.conv.dilation.w * kPanel, (r * p.taps_w + s) * p.cin, in);
       }

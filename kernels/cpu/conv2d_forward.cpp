@@ -52,9 +52,12 @@ void pack(ThreadPool& pool, const ConvProblem& p, const float* weight, float* pa
 
 const char* kernel_name(const ConvProblem& p) {
   switch (plan_convolution(p).path) {
-    case ConvPath::pixels: return "cpu.conv2d.gemm_pixels." GRAFT_ISA;
-    case ConvPath::rows: return "cpu.conv2d.gemm_rows." GRAFT_ISA;
-    case ConvPath::gathered: return "cpu.conv2d.gemm_gathered." GRAFT_ISA;
+    case ConvPath::pixels:
+      return "cpu.conv2d.gemm_pixels." GRAFT_ISA;
+    case ConvPath::rows:
+      return "cpu.conv2d.gemm_rows." GRAFT_ISA;
+    case ConvPath::gathered:
+      return "cpu.conv2d.gemm_gathered." GRAFT_ISA;
   }
   return nullptr;
 }

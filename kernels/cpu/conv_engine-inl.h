@@ -51,15 +51,15 @@ struct ConvPlan {
   bool small_weights;  // of one group: they stay in L2
   bool dense_rows;     // a tap row is one run
   bool copies_band = false;
-  int64_t block = 1, blocks = 1;        // pixels, or output rows of one image, in a block; blocks of all images
-  int64_t panel_groups = 1;             // shares of the panels, for parallel work where blocks are few
-  int64_t scratch_floats = 0;           // of each slot
+  int64_t block = 1, blocks = 1;  // pixels, or output rows of one image, in a block; blocks of all images
+  int64_t panel_groups = 1;       // shares of the panels, for parallel work where blocks are few
+  int64_t scratch_floats = 0;     // of each slot
   int64_t band_w = 0, gathered_row = 0;
 
   int64_t tasks(const ConvProblem& p) const { return blocks * panel_groups * p.groups; }
 };
 
-inline constexpr int64_t kWantedTasks = 16;           // enough for the machines graft is meant for; by shape, not by threads
+inline constexpr int64_t kWantedTasks = 16;  // enough for the machines graft is meant for; by shape, not by threads
 inline constexpr int64_t kSmallWeightFloats = 175000;  // 700 KB, a third of L2
 inline constexpr int64_t kBandFloats = 120000;
 
@@ -90,8 +90,9 @@ inline ConvPlan plan_convolution(const ConvProblem& p) {
 
   plan.band_w = (p.ow - 1) * p.stride_w + (p.taps_w - 1) * p.dilation_w + 1;
   const int64_t band_h = (p.taps_h - 1) * p.dilation_h + 1;
-  const bool outside = p.k() > 0 && (p.pad_top > 0 || p.pad_left > 0 || (p.oh - 1) * p.stride_h - p.pad_top + band_h > p.h ||
-                       plan.band_w - p.pad_left > p.w);
+  const bool outside =
+      p.k() > 0 && (p.pad_top > 0 || p.pad_left > 0 || (p.oh - 1) * p.stride_h - p.pad_top + band_h > p.h ||
+                    plan.band_w - p.pad_left > p.w);
   const double filled = static_cast<double>(p.ow) / static_cast<double>(round_up(p.ow, kTileRows));
   const bool band_fits =
       !outside || static_cast<double>(plan.band_w) * static_cast<double>(p.channels * band_h) < 8. * kBandFloats;
@@ -101,7 +102,8 @@ inline ConvPlan plan_convolution(const ConvProblem& p) {
     const int64_t row = std::max<int64_t>(1, plan.band_w * p.channels);
     plan.block = std::clamp<int64_t>((kBandFloats / row - band_h) / p.stride_h + 1, 1, std::max<int64_t>(p.oh, 1));
     if (plan.small_weights)
-      while (plan.block > 4 && p.images * ceil_div(p.oh, plan.block) < kWantedTasks) plan.block = ceil_div(plan.block, 2);
+      while (plan.block > 4 && p.images * ceil_div(p.oh, plan.block) < kWantedTasks)
+        plan.block = ceil_div(plan.block, 2);
     plan.blocks = p.images * ceil_div(p.oh, plan.block);
     if (outside) plan.scratch_floats = ((plan.block - 1) * p.stride_h + band_h) * row;
     share_panels(panels);
@@ -120,7 +122,8 @@ inline ConvPlan plan_convolution(const ConvProblem& p) {
 }
 
 HWY_INLINE void copy_floats(const float* from, float* to, int64_t n) {
-  for_vectors(0, n, [&](int64_t i, int64_t count) HWY_ATTR { store_up_to(load_up_to(from + i, count), to + i, count); });
+  for_vectors(0, n,
+              [&](int64_t i, int64_t count) HWY_ATTR { store_up_to(load_up_to(from + i, count), to + i, count); });
 }
 HWY_INLINE void zero_floats(float* to, int64_t n) {
   for_vectors(0, n, [&](int64_t i, int64_t count) HWY_ATTR { store_up_to(zero(), to + i, count); });
@@ -206,8 +209,8 @@ inline void run_rows(const ConvProblem& p, const ConvPlan& plan, int64_t block, 
     for (int64_t i = 0; i < rows; ++i) {
       const int64_t row = first_row + i;
       const bool inside = row >= 0 && row < p.h;
-      copy_padded_row(inside ? p.x + (image * p.h + row) * p.w * p.channels : p.x, inside, -p.pad_left, plan.band_w, p.w,
-                      p.channels, scratch + i * pitch);
+      copy_padded_row(inside ? p.x + (image * p.h + row) * p.w * p.channels : p.x, inside, -p.pad_left, plan.band_w,
+                      p.w, p.channels, scratch + i * pitch);
     }
   }
   const Deal deal(p.ow);
@@ -258,10 +261,9 @@ inline void run_gathered(const ConvProblem& p, const ConvPlan& plan, int64_t blo
   const bool even = p.y_row == p.ow * p.y_pixel && p.y_image == p.oh * p.y_row;
   const auto tile_at = [&](int64_t pixel, int64_t rows) HWY_ATTR {
     const int64_t ox = pixel % p.ow, oy = pixel / p.ow % p.oh, image = pixel / p.ow / p.oh;
-    return BlockTile{
-        {.a = scratch + (pixel - begin) * plan.gathered_row, .row = plan.gathered_row, .run = p.k()},
-        rows,
-        image * p.y_image + oy * p.y_row + ox * p.y_pixel};
+    return BlockTile{{.a = scratch + (pixel - begin) * plan.gathered_row, .row = plan.gathered_row, .run = p.k()},
+                     rows,
+                     image * p.y_image + oy * p.y_row + ox * p.y_pixel};
   };
   if (even) {
     const Deal deal(end - begin);
@@ -287,9 +289,12 @@ inline void run_convolution(ThreadPool& pool, const ConvProblem& p, float* scrat
     const int64_t group = rest % p.groups, block = rest / p.groups;
     float* own = scratch + slot * round_up(plan.scratch_floats, 16);
     switch (plan.path) {
-      case ConvPath::pixels: return run_pixels(p, plan, block, group, share);
-      case ConvPath::rows: return run_rows(p, plan, block, group, share, own);
-      case ConvPath::gathered: return run_gathered(p, plan, block, group, share, own);
+      case ConvPath::pixels:
+        return run_pixels(p, plan, block, group, share);
+      case ConvPath::rows:
+        return run_rows(p, plan, block, group, share, own);
+      case ConvPath::gathered:
+        return run_gathered(p, plan, block, group, share, own);
     }
   });
 }

@@ -23,7 +23,8 @@ struct PhaseAxis {
   int64_t dilation, pad;
 };
 
-inline PhaseAxis phase_axis(int64_t phase, int64_t extent, int64_t taps, int64_t stride, int64_t dilation, int64_t pad) {
+inline PhaseAxis phase_axis(int64_t phase, int64_t extent, int64_t taps, int64_t stride, int64_t dilation,
+                            int64_t pad) {
   const int64_t g = std::gcd(stride, dilation), step = stride / g;
   PhaseAxis axis{ceil_div(extent - phase, stride), 0, 0, step, dilation / g, 0};
   int64_t first = 0;

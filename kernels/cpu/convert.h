@@ -25,7 +25,9 @@ struct PlainFloat {
   using Storage = T;
   static T value(T x) { return x; }
   template <typename V>
-  static T from(V v) { return static_cast<T>(v); }
+  static T from(V v) {
+    return static_cast<T>(v);
+  }
 };
 
 template <typename T>
@@ -60,7 +62,8 @@ struct Float16 {
   static float value(uint16_t bits) {
     const uint32_t sign = (bits & 0x8000u) << 16, field = bits >> kFraction & ((1u << kExponentBits) - 1);
     const uint32_t fraction = bits & ((1u << kFraction) - 1);
-    if (field == (1u << kExponentBits) - 1) return std::bit_cast<float>(sign | 0x7F800000u | fraction << (23 - kFraction));
+    if (field == (1u << kExponentBits) - 1)
+      return std::bit_cast<float>(sign | 0x7F800000u | fraction << (23 - kFraction));
     if (field != 0 || kBias == 127)
       return std::bit_cast<float>(sign | (field + 127 - kBias) << 23 | fraction << (23 - kFraction));
     const float subnormal = std::ldexp(static_cast<float>(fraction), 1 - kBias - kFraction);
@@ -92,13 +95,20 @@ struct Float16 {
 template <typename F>
 void with_element(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f64: return f(PlainFloat<double>());
-    case DType::f32: return f(PlainFloat<float>());
-    case DType::bf16: return f(Float16<7>());
-    case DType::f16: return f(Float16<10>());
-    case DType::i64: return f(Integer<int64_t>());
-    case DType::u8: return f(Integer<uint8_t>());
-    case DType::none: return;
+    case DType::f64:
+      return f(PlainFloat<double>());
+    case DType::f32:
+      return f(PlainFloat<float>());
+    case DType::bf16:
+      return f(Float16<7>());
+    case DType::f16:
+      return f(Float16<10>());
+    case DType::i64:
+      return f(Integer<int64_t>());
+    case DType::u8:
+      return f(Integer<uint8_t>());
+    case DType::none:
+      return;
   }
 }
 

@@ -3,9 +3,10 @@
 // By the input: the forward kernel over dy with each phase's taps in reverse (conv_phases.h), copied to the workspace.
 // Reads dy and writes dx once.
 //
-// By the weight: dweight[r,s,c] = Σ dy[p,c] · x[p·stride − pad + tap·dilation, c]. For a vector of channels and a band of
-// output rows each tap is a sum along the row, in four partial sums that hide the adder's latency; bands are parts with
-// sums of their own, fixed by shape and added in order in double. Reads x and dy once from memory, taps times from L2.
+// By the weight: dweight[r,s,c] = Σ dy[p,c] · x[p·stride − pad + tap·dilation, c]. For a vector of channels and a band
+// of output rows each tap is a sum along the row, in four partial sums that hide the adder's latency; bands are parts
+// with sums of their own, fixed by shape and added in order in double. Reads x and dy once from memory, taps times from
+// L2.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/depthwise_backward.cpp"
 #include "hwy/foreach_target.h"
@@ -120,8 +121,9 @@ Status backward_weight(CallContext& c, const DepthwiseConv2dBackwardWeightArgs& 
             const int64_t hi = p.w - shift > 0 ? std::min(p.ow, ceil_div(p.w - shift, stride)) : 0;
             if (hi <= lo) continue;
             float* to = sums + (r * p.taps_w + s) * p.channels;
-            const V sum = row_sum(x + ((image * p.h + iy) * p.w + lo * stride + shift) * p.channels + channel,
-                                  stride * p.channels, dy + (row * p.ow + lo) * p.channels + channel, p.channels, hi - lo, n);
+            const V sum =
+                row_sum(x + ((image * p.h + iy) * p.w + lo * stride + shift) * p.channels + channel,
+                        stride * p.channels, dy + (row * p.ow + lo) * p.channels + channel, p.channels, hi - lo, n);
             store_up_to(add(load_up_to(to, n), sum), to, n);
           }
         }

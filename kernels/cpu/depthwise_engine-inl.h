@@ -1,6 +1,6 @@
-// Depthwise convolution, direct: a vector of channels by a few pixels of an output row stays in registers while the taps
-// pass over it. One load and one multiply-add a tap and vector, so a 3x3 runs at the pace of L1 and the whole is bound
-// by memory: x and y once each. The forward pass, and with other weights the gradient by the input.
+// Depthwise convolution, direct: a vector of channels by a few pixels of an output row stays in registers while the
+// taps pass over it. One load and one multiply-add a tap and vector, so a 3x3 runs at the pace of L1 and the whole is
+// bound by memory: x and y once each. The forward pass, and with other weights the gradient by the input.
 #if defined(GRAFT_KERNELS_CPU_DEPTHWISE_ENGINE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GRAFT_KERNELS_CPU_DEPTHWISE_ENGINE_INL_H_
 #undef GRAFT_KERNELS_CPU_DEPTHWISE_ENGINE_INL_H_
@@ -28,9 +28,11 @@ struct DepthwiseProblem {
 // Registers hold this many pixels of a vector.
 inline constexpr int kSegment = kLanes == 16 ? 14 : kLanes == 8 ? 12 : 8;
 
-// Pixels [ox, ox + N) of output row oy, channels [c, c + n); n == kLanes unless kTail.
+// Pixels [ox, ox + N) of output row oy, channels [c, c + n); n == kLanes unless kTail. More than one pixel: no tap of
+// theirs leaves the image sideways.
 template <int N, bool kTail>
-HWY_NOINLINE void depthwise_segment(const DepthwiseProblem& p, int64_t image, int64_t oy, int64_t ox, int64_t c, int64_t n) {
+HWY_NOINLINE void depthwise_segment(const DepthwiseProblem& p, int64_t image, int64_t oy, int64_t ox, int64_t c,
+                                    int64_t n) {
   const auto get = [n](const float* from) HWY_ATTR __attribute__((always_inline)) {
     if constexpr (kTail) return load_n(from, n);
     return load(from);
@@ -39,23 +41,20 @@ HWY_NOINLINE void depthwise_segment(const DepthwiseProblem& p, int64_t image, in
   const V bias = p.bias != nullptr ? get(p.bias + c) : zero();
   GRAFT_UNROLL for (int i = 0; i < N; ++i) sum[i] = bias;
 
+  constexpr int kPointers = (N + 2) / 3;  // one for three pixels: x86 addresses the others from it
   const int64_t step = p.stride_w * p.channels;
   for (int64_t r = 0; r < p.taps_h; ++r) {
     const int64_t iy = oy * p.stride_h - p.pad_top + r * p.dilation_h;
     if (iy < 0 || iy >= p.h) continue;
     const float* row = p.x + (image * p.h + iy) * p.w * p.channels + c;
-    for (int64_t s = 0; s < p.taps_w; ++s) {
+    const float* weight = p.weight + r * p.taps_w * p.channels + c;
+    for (int64_t s = 0; s < p.taps_w; ++s, weight += p.channels) {
       const int64_t ix = ox * p.stride_w - p.pad_left + s * p.dilation_w;
-      const V k = get(p.weight + (r * p.taps_w + s) * p.channels + c);
-      if (ix >= 0 && ix + (N - 1) * p.stride_w < p.w) {
-        const float* from = row + ix * p.channels;
-        GRAFT_UNROLL for (int i = 0; i < N; ++i) sum[i] = fma(get(from + i * step), k, sum[i]);
-      } else {
-        GRAFT_UNROLL for (int i = 0; i < N; ++i) {
-          const int64_t at = ix + i * p.stride_w;
-          if (at >= 0 && at < p.w) sum[i] = fma(get(row + at * p.channels), k, sum[i]);
-        }
-      }
+      if (N == 1 && (ix < 0 || ix >= p.w)) continue;
+      const V k = get(weight);
+      const float* from[kPointers];
+      GRAFT_UNROLL for (int q = 0; q < kPointers; ++q) from[q] = row + ix * p.channels + 3 * q * step;
+      GRAFT_UNROLL for (int i = 0; i < N; ++i) sum[i] = fma(get(from[i / 3] + i % 3 * step), k, sum[i]);
     }
   }
 
@@ -72,17 +71,39 @@ HWY_NOINLINE void depthwise_segment(const DepthwiseProblem& p, int64_t image, in
   if (needs_exp(p.activation)) activate_rows(to, p.y_pixel, N, n, p.activation);
 }
 
-template <bool kTail>
-HWY_INLINE void depthwise_row(const DepthwiseProblem& p, int64_t image, int64_t oy, int64_t c, int64_t n) {
-  int64_t ox = 0;
-  for (; ox + kSegment <= p.ow; ox += kSegment) depthwise_segment<kSegment, kTail>(p, image, oy, ox, c, n);
-  for (; ox + kSegment / 2 <= p.ow; ox += kSegment / 2) depthwise_segment<kSegment / 2, kTail>(p, image, oy, ox, c, n);
-  for (; ox + 2 <= p.ow; ox += 2) depthwise_segment<2, kTail>(p, image, oy, ox, c, n);
-  for (; ox < p.ow; ++ox) depthwise_segment<1, kTail>(p, image, oy, ox, c, n);
+// All channels of a segment, then the next segment: its rows are contiguous memory and stay in L1.
+template <int N>
+HWY_INLINE void depthwise_pixels(const DepthwiseProblem& p, int64_t image, int64_t oy, int64_t ox, int64_t first,
+                                 int64_t end) {
+  int64_t c = first;
+  for (; c + kLanes <= end; c += kLanes) depthwise_segment<N, false>(p, image, oy, ox, c, kLanes);
+  if (c < end) depthwise_segment<N, true>(p, image, oy, ox, c, end - c);
 }
 
-// A task is a band of output rows of one image and a share of the channels. Within it a vector of channels passes over
-// all its rows before the next, while the band's input is in L2.
+// The pixels whose windows lie inside, in segments of N; a last one that does not fit overlaps its neighbour and
+// stores the same values again. Returns where it stopped.
+template <int N>
+HWY_INLINE int64_t depthwise_inside(const DepthwiseProblem& p, int64_t image, int64_t oy, int64_t ox, int64_t hi,
+                                    int64_t first, int64_t end) {
+  if (hi - ox < N) return ox;
+  for (; ox + N <= hi; ox += N) depthwise_pixels<N>(p, image, oy, ox, first, end);
+  if (ox < hi) depthwise_pixels<N>(p, image, oy, hi - N, first, end);
+  return hi;
+}
+
+inline void depthwise_row(const DepthwiseProblem& p, int64_t image, int64_t oy, int64_t first, int64_t end) {
+  const int64_t reach = p.w - 1 - (p.taps_w - 1) * p.dilation_w + p.pad_left;  // of the last window inside
+  const int64_t lo = std::clamp<int64_t>(ceil_div(std::max<int64_t>(p.pad_left, 0), p.stride_w), 0, p.ow);
+  const int64_t hi = reach < 0 ? lo : std::clamp<int64_t>(reach / p.stride_w + 1, lo, p.ow);
+  int64_t ox = 0;
+  for (; ox < lo; ++ox) depthwise_pixels<1>(p, image, oy, ox, first, end);
+  ox = depthwise_inside<kSegment>(p, image, oy, ox, hi, first, end);
+  ox = depthwise_inside<kSegment / 2>(p, image, oy, ox, hi, first, end);
+  ox = depthwise_inside<2>(p, image, oy, ox, hi, first, end);
+  for (; ox < p.ow; ++ox) depthwise_pixels<1>(p, image, oy, ox, first, end);
+}
+
+// A task is a band of output rows of one image and a share of the channels.
 inline void run_depthwise(ThreadPool& pool, const DepthwiseProblem& p) {
   if (p.images * p.oh * p.ow * p.channels == 0) return;
   constexpr int64_t kWanted = 16, kRows = 7;
@@ -90,16 +111,10 @@ inline void run_depthwise(ThreadPool& pool, const DepthwiseProblem& p) {
   const int64_t shares = std::clamp<int64_t>(ceil_div(kWanted, p.images * bands), 1, ceil_div(vectors, 4));
   pool.parallel_for(p.images * bands * shares, [&](int64_t task, int) HWY_ATTR {
     const int64_t share = task % shares, band = task / shares % bands, image = task / shares / bands;
-    const int64_t end = std::min(p.oh, (band + 1) * kRows);
-    for (int64_t v = vectors * share / shares; v < vectors * (share + 1) / shares; ++v) {
-      const int64_t c = v * kLanes, n = std::min<int64_t>(kLanes, p.channels - c);
-      for (int64_t oy = band * kRows; oy < end; ++oy) {
-        if (n == kLanes)
-          depthwise_row<false>(p, image, oy, c, n);
-        else
-          depthwise_row<true>(p, image, oy, c, n);
-      }
-    }
+    const int64_t first = vectors * share / shares * kLanes;
+    const int64_t end = std::min(p.channels, vectors * (share + 1) / shares * kLanes);
+    for (int64_t oy = band * kRows; oy < std::min(p.oh, (band + 1) * kRows); ++oy)
+      depthwise_row(p, image, oy, first, end);
   });
 }
 

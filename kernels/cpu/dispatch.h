@@ -17,7 +17,8 @@ struct PackedOp {
   int64_t (*packed_floats)(const Args&) = nullptr;
   int64_t (*workspace_bytes)(int threads, const Args&) = nullptr;
   // Rows [first, first + rows) of the weight, each [C/groups][R][S] as files have it, times scale[i] (or 1).
-  void (*pack_rows)(const Args&, int64_t first, int64_t rows, const float* source, const float* scale, float* packed) = nullptr;
+  void (*pack_rows)(const Args&, int64_t first, int64_t rows, const float* source, const float* scale,
+                    float* packed) = nullptr;
   Status (*run)(CallContext&, const Args&, const float* packed) = nullptr;
 };
 
@@ -78,15 +79,18 @@ GRAFT_CPU_FAMILIES(X)
 #undef X
 
 // At the end of a family's file, inside #if HWY_ONCE: hands its three (static) `enter_kernels` on.
-#define GRAFT_CPU_FAMILY(family)                                  \
-  namespace graft::cpu {                                          \
-  void enter_##family(CpuIsa isa, KernelTable& table) {           \
-    switch (isa) {                                                \
-      case CpuIsa::sse4: return N_SSE4::enter_kernels(table);     \
-      case CpuIsa::avx2: return N_AVX2::enter_kernels(table);     \
-      case CpuIsa::avx512: return N_AVX3::enter_kernels(table);   \
-    }                                                             \
-  }                                                               \
+#define GRAFT_CPU_FAMILY(family)                        \
+  namespace graft::cpu {                                \
+  void enter_##family(CpuIsa isa, KernelTable& table) { \
+    switch (isa) {                                      \
+      case CpuIsa::sse4:                                \
+        return N_SSE4::enter_kernels(table);            \
+      case CpuIsa::avx2:                                \
+        return N_AVX2::enter_kernels(table);            \
+      case CpuIsa::avx512:                              \
+        return N_AVX3::enter_kernels(table);            \
+    }                                                   \
+  }                                                     \
   }
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

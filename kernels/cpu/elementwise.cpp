@@ -76,9 +76,8 @@ Status scale(CallContext& c, const ScaleArgs& a) {
   const auto* x = a.x.as<const float>();
   auto* y = a.y.as<float>();
   const float factor = static_cast<float>(a.factor);
-  for_elements(pool_of(c), a.x.numel(), [=](int64_t i, int64_t n) HWY_ATTR {
-    store_up_to(mul(load_up_to(x + i, n), set(factor)), y + i, n);
-  });
+  for_elements(pool_of(c), a.x.numel(),
+               [=](int64_t i, int64_t n) HWY_ATTR { store_up_to(mul(load_up_to(x + i, n), set(factor)), y + i, n); });
   return Status::ok;
 }
 

@@ -23,8 +23,8 @@ HWY_BEFORE_NAMESPACE();
 namespace graft::cpu::HWY_NAMESPACE {
 
 inline constexpr int kTileRows = kLanes == 16 ? 14 : kLanes == 8 ? 6 : 4;
-inline constexpr int kPanel = 2 * kLanes;                       // columns of a panel of B
-inline constexpr int kOuterRows = kLanes == 16 ? 16 : kLanes;   // floats kept for kTileRows values of A in tile_outer
+inline constexpr int kPanel = 2 * kLanes;                      // columns of a panel of B
+inline constexpr int kOuterRows = kLanes == 16 ? 16 : kLanes;  // floats kept for kTileRows values of A in tile_outer
 
 // gcc would hoist the next steps' loads and spill the accumulators; nothing may move across this.
 #define GRAFT_STEP_BARRIER() asm volatile("" ::: "memory")
@@ -68,7 +68,8 @@ HWY_NOINLINE void tile_rows(const TileInput& in, const float* HWY_RESTRICT b, co
   for (int64_t i = 0; i < in.outer; ++i)
     for (int64_t j = 0; j < in.inner; ++j) {
       const float* p[kPointers];
-      GRAFT_UNROLL for (int q = 0; q < kPointers; ++q) p[q] = in.a + i * in.outer_step + j * in.inner_step + 3 * q * row;
+      GRAFT_UNROLL for (int q = 0; q < kPointers; ++q) p[q] =
+          in.a + i * in.outer_step + j * in.inner_step + 3 * q * row;
       const auto step = [&](int u) HWY_ATTR __attribute__((always_inline)) {
         const V b0 = load(b + u * kPanel), b1 = load(b + u * kPanel + kLanes);
         __builtin_prefetch(fetch, 0, 2);
@@ -87,7 +88,7 @@ HWY_NOINLINE void tile_rows(const TileInput& in, const float* HWY_RESTRICT b, co
       }
       for (; k > 0; --k, b += kPanel) {
         step(0);
-        GRAFT_UNROLL for (int q = 0; q < kPointers; ++q) ++p[q];
+        GRAFT_UNROLL for (int q = 0; q < kPointers; ++q)++ p[q];
       }
     }
 
@@ -109,16 +110,17 @@ HWY_NOINLINE void tile_rows(const TileInput& in, const float* HWY_RESTRICT b, co
     }
   };
   if (out.n == kPanel) {
-    finish([](const float* p, int half) HWY_ATTR __attribute__((always_inline)) { return load(p + half * kLanes); },
-           [](V v, float* p, int half) HWY_ATTR __attribute__((always_inline)) { store(v, p + half * kLanes); });
+    finish(
+        [](const float* p, int half) HWY_ATTR __attribute__((always_inline)) { return load(p + half * kLanes); },
+        [](V v, float* p, int half) HWY_ATTR __attribute__((always_inline)) { store(v, p + half * kLanes); });
   } else {
     const int64_t n[2] = {std::min<int64_t>(out.n, kLanes), std::max<int64_t>(out.n - kLanes, 0)};
-    finish([&](const float* p, int half) HWY_ATTR __attribute__((always_inline)) {
-             return n[half] > 0 ? load_n(p + half * kLanes, n[half]) : zero();
-           },
-           [&](V v, float* p, int half) HWY_ATTR __attribute__((always_inline)) {
-             if (n[half] > 0) store_n(v, p + half * kLanes, n[half]);
-           });
+    finish(
+        [&](const float* p, int half) HWY_ATTR
+        __attribute__((always_inline)) { return n[half] > 0 ? load_n(p + half * kLanes, n[half]) : zero(); },
+        [&](V v, float* p, int half) HWY_ATTR __attribute__((always_inline)) {
+          if (n[half] > 0) store_n(v, p + half * kLanes, n[half]);
+        });
   }
 }
 
@@ -136,7 +138,8 @@ HWY_NOINLINE void tile_outer(const OuterInput& in, float* c, int64_t row, int64_
   V c0[R], c1[R];
   GRAFT_UNROLL for (int r = 0; r < R; ++r) c0[r] = c1[r] = zero();
   if (accumulate) {
-    GRAFT_UNROLL for (int r = 0; r < R; ++r) __builtin_prefetch(c + r * row, 1), __builtin_prefetch(c + r * row + n - 1, 1);
+    GRAFT_UNROLL for (int r = 0; r < R; ++r) __builtin_prefetch(c + r * row, 1),
+        __builtin_prefetch(c + r * row + n - 1, 1);
   }
   for (int64_t i = 0; i < in.images * in.lines; ++i) {
     const int64_t image = in.images == 1 ? 0 : i / in.lines, line = i - image * in.lines;

@@ -1,6 +1,6 @@
-// Elements moved or converted, none computed: permute, copy_slice, subsample_pad and its gradient, fill, cast. Plain C++,
-// the same for every instruction set; contiguous runs go through memcpy. Bound by memory, casts to 16 bits by their
-// arithmetic.
+// Elements moved or converted, none computed: permute, copy_slice, subsample_pad and its gradient, fill, cast. Plain
+// C++, the same for every instruction set; contiguous runs go through memcpy. Bound by memory, casts to 16 bits by
+// their arithmetic.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -65,10 +65,18 @@ Status permute(CallContext& c, const PermuteArgs& a) {
     permute_as(pool_of(c), w, a.x.as<const T>(), a.y.as<T>(), count);
   };
   switch (size_of(a.x.dtype)) {
-    case 1: move(uint8_t{}); break;
-    case 2: move(uint16_t{}); break;
-    case 4: move(uint32_t{}); break;
-    default: move(uint64_t{}); break;
+    case 1:
+      move(uint8_t{});
+      break;
+    case 2:
+      move(uint16_t{});
+      break;
+    case 4:
+      move(uint32_t{});
+      break;
+    default:
+      move(uint64_t{});
+      break;
   }
   return Status::ok;
 }
@@ -150,7 +158,8 @@ Status cast(CallContext& c, const CastArgs& a) {
       const auto* x = a.x.as<const typename From::Storage>();
       auto* y = a.y.as<typename To::Storage>();
       pool_of(c).parallel_for(ceil_div(count, kChunk), [&](int64_t chunk, int) {
-        for (int64_t i = chunk * kChunk; i < std::min(count, (chunk + 1) * kChunk); ++i) y[i] = To::from(From::value(x[i]));
+        for (int64_t i = chunk * kChunk; i < std::min(count, (chunk + 1) * kChunk); ++i)
+          y[i] = To::from(From::value(x[i]));
       });
     });
   });

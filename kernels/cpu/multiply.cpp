@@ -41,9 +41,10 @@ Status multiply_reduce(CallContext& c, const MultiplyReduceArgs& a) {
   c.kernel = "cpu.multiply_reduce." GRAFT_ISA;
   const auto *x = a.x.as<const float>(), *dy = a.dy.as<const float>();
   float* partial = Workspace(c.workspace).take<float>(0);
-  reduce_runs(pool_of(c), a.outer, a.repeat, a.inner, 0.f,
-              [=](int64_t i, int64_t n) HWY_ATTR { return mul(load_up_to(x + i, n), load_up_to(dy + i, n)); },
-              [](V sum, V v) HWY_ATTR { return add(sum, v); }, [](V sum) HWY_ATTR { return sum_of_lanes(sum); }, partial);
+  reduce_runs(
+      pool_of(c), a.outer, a.repeat, a.inner, 0.f,
+      [=](int64_t i, int64_t n) HWY_ATTR { return mul(load_up_to(x + i, n), load_up_to(dy + i, n)); },
+      [](V sum, V v) HWY_ATTR { return add(sum, v); }, [](V sum) HWY_ATTR { return sum_of_lanes(sum); }, partial);
   join_sums(pool_of(c), a.outer, a.repeat, a.inner, partial, 1.0, a.ds.as<float>());
   return Status::ok;
 }

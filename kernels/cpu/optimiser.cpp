@@ -1,5 +1,5 @@
-// Optimiser steps: one pass over parameter, gradient and state. SGD with momentum reads 3 and writes 2 floats an element,
-// AdamW 4 and 3. Bound by memory.
+// Optimiser steps: one pass over parameter, gradient and state. SGD with momentum reads 3 and writes 2 floats an
+// element, AdamW 4 and 3. Bound by memory.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/optimiser.cpp"
 #include "hwy/foreach_target.h"

@@ -17,7 +17,9 @@ struct Axis {
   int64_t start(int64_t o) const { return o * stride - pad; }
   int64_t begin(int64_t o) const { return std::max<int64_t>(0, start(o)); }
   int64_t end(int64_t o) const { return std::min(input, start(o) + window); }
-  int64_t first_output(int64_t i) const { return std::max<int64_t>(0, ceil_div(std::max<int64_t>(0, i + pad - window + 1), stride)); }
+  int64_t first_output(int64_t i) const {
+    return std::max<int64_t>(0, ceil_div(std::max<int64_t>(0, i + pad - window + 1), stride));
+  }
   int64_t last_output(int64_t i) const { return std::min(output - 1, (i + pad) / stride); }
 };
 
@@ -44,7 +46,8 @@ struct Geometry {
   int64_t images, channels;
 };
 Geometry<Axis> geometry_of(const Shape& x, const Shape& y, const PoolParams& p) {
-  return {{x[1], y[1], p.window.h, p.stride.h, p.pad.top}, {x[2], y[2], p.window.w, p.stride.w, p.pad.left}, x[0], x[3]};
+  return {
+      {x[1], y[1], p.window.h, p.stride.h, p.pad.top}, {x[2], y[2], p.window.w, p.stride.w, p.pad.left}, x[0], x[3]};
 }
 Geometry<AdaptiveAxis> geometry_of(const Shape& x, const Shape& y) { return {{x[1], y[1]}, {x[2], y[2]}, x[0], x[3]}; }
 
@@ -69,25 +72,27 @@ Status max_pool(CallContext& c, const MaxPoolArgs& a) {
   auto* index = a.index.present() ? a.index.as<uint8_t>() : nullptr;
   for_pixels(pool_of(c), g.images, g.rows.output, g.columns.output, g.channels,
              [&](int64_t image, int64_t oy, int64_t ox, int64_t channel, int64_t n) HWY_ATTR {
-    V best = zero(), winner = zero();
-    bool first = true;
-    for (int64_t iy = g.rows.begin(oy); iy < g.rows.end(oy); ++iy)
-      for (int64_t ix = g.columns.begin(ox); ix < g.columns.end(ox); ++ix) {
-        const V pixel = load_up_to(x + ((image * g.rows.input + iy) * g.columns.input + ix) * g.channels + channel, n);
-        const V tap = set(static_cast<float>((iy - g.rows.start(oy)) * g.columns.window + ix - g.columns.start(ox)));
-        const M nan_first = hn::And(hn::Ne(pixel, pixel), hn::Eq(best, best));
-        const M wins = first ? hn::Eq(zero(), zero()) : hn::Or(hn::Gt(pixel, best), nan_first);
-        best = hn::IfThenElse(wins, pixel, best);
-        winner = hn::IfThenElse(wins, tap, winner);
-        first = false;
-      }
-    const int64_t at = ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel;
-    store_up_to(best, y + at, n);
-    if (index == nullptr) return;
-    float taps[kLanes];
-    store(winner, taps);
-    for (int64_t i = 0; i < n; ++i) index[at + i] = static_cast<uint8_t>(taps[i]);
-  });
+               V best = zero(), winner = zero();
+               bool first = true;
+               for (int64_t iy = g.rows.begin(oy); iy < g.rows.end(oy); ++iy)
+                 for (int64_t ix = g.columns.begin(ox); ix < g.columns.end(ox); ++ix) {
+                   const V pixel =
+                       load_up_to(x + ((image * g.rows.input + iy) * g.columns.input + ix) * g.channels + channel, n);
+                   const V tap =
+                       set(static_cast<float>((iy - g.rows.start(oy)) * g.columns.window + ix - g.columns.start(ox)));
+                   const M nan_first = hn::And(hn::IsNaN(pixel), hn::Not(hn::IsNaN(best)));
+                   const M wins = first ? hn::Eq(zero(), zero()) : hn::Or(hn::Gt(pixel, best), nan_first);
+                   best = hn::IfThenElse(wins, pixel, best);
+                   winner = hn::IfThenElse(wins, tap, winner);
+                   first = false;
+                 }
+               const int64_t at = ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel;
+               store_up_to(best, y + at, n);
+               if (index == nullptr) return;
+               float taps[kLanes];
+               store(winner, taps);
+               for (int64_t i = 0; i < n; ++i) index[at + i] = static_cast<uint8_t>(taps[i]);
+             });
   return Status::ok;
 }
 
@@ -99,25 +104,26 @@ Status max_pool_backward(CallContext& c, const MaxPoolBackwardArgs& a) {
   auto* dx = a.dx.as<float>();
   for_pixels(pool_of(c), g.images, g.rows.input, g.columns.input, g.channels,
              [&](int64_t image, int64_t iy, int64_t ix, int64_t channel, int64_t n) HWY_ATTR {
-    const I32 i32;
-    const hn::Rebind<uint8_t, I32> u8;
-    V sum = zero();
-    for (int64_t oy = g.rows.first_output(iy); oy <= g.rows.last_output(iy); ++oy)
-      for (int64_t ox = g.columns.first_output(ix); ox <= g.columns.last_output(ix); ++ox) {
-        const int64_t at = ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel;
-        const auto tap = static_cast<int32_t>((iy - g.rows.start(oy)) * g.columns.window + ix - g.columns.start(ox));
-        uint8_t taps[kLanes] = {};
-        const uint8_t* from = index + at;
-        if (n < kLanes) {
-          std::memcpy(taps, from, static_cast<size_t>(n));
-          from = taps;
-        }
-        const auto winner = hn::PromoteTo(i32, hn::LoadU(u8, from));
-        const M mine = hn::RebindMask(F32(), hn::Eq(winner, hn::Set(i32, tap)));
-        sum = add(sum, hn::IfThenElseZero(mine, load_up_to(dy + at, n)));
-      }
-    store_up_to(sum, dx + ((image * g.rows.input + iy) * g.columns.input + ix) * g.channels + channel, n);
-  });
+               const I32 i32;
+               const hn::Rebind<uint8_t, I32> u8;
+               V sum = zero();
+               for (int64_t oy = g.rows.first_output(iy); oy <= g.rows.last_output(iy); ++oy)
+                 for (int64_t ox = g.columns.first_output(ix); ox <= g.columns.last_output(ix); ++ox) {
+                   const int64_t at = ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel;
+                   const auto tap =
+                       static_cast<int32_t>((iy - g.rows.start(oy)) * g.columns.window + ix - g.columns.start(ox));
+                   uint8_t taps[kLanes] = {};
+                   const uint8_t* from = index + at;
+                   if (n < kLanes) {
+                     std::memcpy(taps, from, static_cast<size_t>(n));
+                     from = taps;
+                   }
+                   const auto winner = hn::PromoteTo(i32, hn::LoadU(u8, from));
+                   const M mine = hn::RebindMask(F32(), hn::Eq(winner, hn::Set(i32, tap)));
+                   sum = add(sum, hn::IfThenElseZero(mine, load_up_to(dy + at, n)));
+                 }
+               store_up_to(sum, dx + ((image * g.rows.input + iy) * g.columns.input + ix) * g.channels + channel, n);
+             });
   return Status::ok;
 }
 
@@ -126,20 +132,20 @@ template <typename AxisType, typename Scale>
 void average(ThreadPool& pool, const Geometry<AxisType>& g, const float* x, float* y, Scale&& scale) {
   for_pixels(pool, g.images, g.rows.output, g.columns.output, g.channels,
              [&](int64_t image, int64_t oy, int64_t ox, int64_t channel, int64_t n) HWY_ATTR {
-    V even = zero(), odd = zero();
-    for (int64_t iy = g.rows.begin(oy); iy < g.rows.end(oy); ++iy) {
-      const float* row = x + (image * g.rows.input + iy) * g.columns.input * g.channels + channel;
-      const int64_t end = g.columns.end(ox);
-      int64_t ix = g.columns.begin(ox);
-      for (; ix + 2 <= end; ix += 2) {
-        even = add(even, load_up_to(row + ix * g.channels, n));
-        odd = add(odd, load_up_to(row + (ix + 1) * g.channels, n));
-      }
-      if (ix < end) even = add(even, load_up_to(row + ix * g.channels, n));
-    }
-    store_up_to(mul(add(even, odd), set(scale(oy, ox))),
-                y + ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel, n);
-  });
+               V even = zero(), odd = zero();
+               for (int64_t iy = g.rows.begin(oy); iy < g.rows.end(oy); ++iy) {
+                 const float* row = x + (image * g.rows.input + iy) * g.columns.input * g.channels + channel;
+                 const int64_t end = g.columns.end(ox);
+                 int64_t ix = g.columns.begin(ox);
+                 for (; ix + 2 <= end; ix += 2) {
+                   even = add(even, load_up_to(row + ix * g.channels, n));
+                   odd = add(odd, load_up_to(row + (ix + 1) * g.channels, n));
+                 }
+                 if (ix < end) even = add(even, load_up_to(row + ix * g.channels, n));
+               }
+               store_up_to(mul(add(even, odd), set(scale(oy, ox))),
+                           y + ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel, n);
+             });
 }
 
 // dx = Σ over the windows that hold the pixel of dy · scale
@@ -147,14 +153,15 @@ template <typename AxisType, typename Scale>
 void spread(ThreadPool& pool, const Geometry<AxisType>& g, const float* dy, float* dx, Scale&& scale) {
   for_pixels(pool, g.images, g.rows.input, g.columns.input, g.channels,
              [&](int64_t image, int64_t iy, int64_t ix, int64_t channel, int64_t n) HWY_ATTR {
-    V sum = zero();
-    for (int64_t oy = g.rows.first_output(iy); oy <= g.rows.last_output(iy); ++oy)
-      for (int64_t ox = g.columns.first_output(ix); ox <= g.columns.last_output(ix); ++ox) {
-        const V d = load_up_to(dy + ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel, n);
-        sum = fma(d, set(scale(oy, ox)), sum);
-      }
-    store_up_to(sum, dx + ((image * g.rows.input + iy) * g.columns.input + ix) * g.channels + channel, n);
-  });
+               V sum = zero();
+               for (int64_t oy = g.rows.first_output(iy); oy <= g.rows.last_output(iy); ++oy)
+                 for (int64_t ox = g.columns.first_output(ix); ox <= g.columns.last_output(ix); ++ox) {
+                   const V d = load_up_to(
+                       dy + ((image * g.rows.output + oy) * g.columns.output + ox) * g.channels + channel, n);
+                   sum = fma(d, set(scale(oy, ox)), sum);
+                 }
+               store_up_to(sum, dx + ((image * g.rows.input + iy) * g.columns.input + ix) * g.channels + channel, n);
+             });
 }
 
 // 1 / the pixels a window is divided by

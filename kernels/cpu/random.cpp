@@ -2,8 +2,8 @@
 // elements a block of ten rounds; the compiler keeps several blocks under way. Bound by the integer multiplier.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/random.cpp"
-#include "hwy/foreach_target.h"
 #include "contract/philox.h"
+#include "hwy/foreach_target.h"
 #include "kernels/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();

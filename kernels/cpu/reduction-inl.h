@@ -59,8 +59,8 @@ HWY_INLINE void reduce_runs(ThreadPool& pool, int64_t outer, int64_t count, int6
 }
 
 // y[o, i] = factor · Σ over runs
-inline void join_sums(ThreadPool& pool, int64_t outer, int64_t count, int64_t inner, const float* partial, double factor,
-                      float* y) {
+inline void join_sums(ThreadPool& pool, int64_t outer, int64_t count, int64_t inner, const float* partial,
+                      double factor, float* y) {
   const int64_t runs = run_count(count, inner);
   constexpr int64_t kChunk = 1024;
   pool.parallel_for(ceil_div(outer * inner, kChunk), [&](int64_t chunk, int) HWY_ATTR {

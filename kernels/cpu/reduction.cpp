@@ -21,8 +21,9 @@ Status reduce(CallContext& c, const ReduceArgs& a) {
 
   if (a.reduction != Reduction::max) {
     c.kernel = "cpu.reduce.sum." GRAFT_ISA;
-    reduce_runs(pool_of(c), a.outer, a.count, a.inner, 0.f, value, [](V s, V v) HWY_ATTR { return add(s, v); },
-                [](V s) HWY_ATTR { return sum_of_lanes(s); }, partial);
+    reduce_runs(
+        pool_of(c), a.outer, a.count, a.inner, 0.f, value, [](V s, V v) HWY_ATTR { return add(s, v); },
+        [](V s) HWY_ATTR { return sum_of_lanes(s); }, partial);
     const double factor = a.reduction == Reduction::sum ? 1.0
                           : a.count > 0                 ? 1.0 / static_cast<double>(a.count)
                                                         : std::numeric_limits<double>::quiet_NaN();
@@ -32,17 +33,18 @@ Status reduce(CallContext& c, const ReduceArgs& a) {
 
   c.kernel = "cpu.reduce.max." GRAFT_ISA;
   constexpr float kLowest = -std::numeric_limits<float>::infinity();
-  reduce_runs(pool_of(c), a.outer, a.count, a.inner, kLowest, value,
-              [](V s, V v) HWY_ATTR {  // maxps returns its second operand where one is NaN: a NaN in s must be kept
-                return hn::IfThenElse(hn::Eq(s, s), hn::Max(s, v), s);
-              },
-              [](V s) HWY_ATTR {
-                float lanes[kLanes], most = kLowest;
-                store(s, lanes);
-                for (float lane : lanes) most = larger(most, lane);
-                return most;
-              },
-              partial);
+  reduce_runs(
+      pool_of(c), a.outer, a.count, a.inner, kLowest, value,
+      [](V s, V v) HWY_ATTR {  // maxps returns its second operand where one is NaN: a NaN in s must be kept
+        return hn::IfThenElse(hn::Eq(s, s), hn::Max(s, v), s);
+      },
+      [](V s) HWY_ATTR {
+        float lanes[kLanes], most = kLowest;
+        store(s, lanes);
+        for (float lane : lanes) most = larger(most, lane);
+        return most;
+      },
+      partial);
   const int64_t runs = run_count(a.count, a.inner);
   for (int64_t j = 0; j < results; ++j) {
     const float* from = partial + j / a.inner * runs * a.inner + j % a.inner;

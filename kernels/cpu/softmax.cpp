@@ -1,7 +1,8 @@
 // Softmax over rows of classes, its gradient, and the cross-entropy of it with class indices.
 //
-// The largest value is taken out first; sums run in vectors and are joined in double. A row is a task: rows are read from
-// memory once and stay in L1 for the further passes. Bound by e^x, or by starting threads at all for a small batch.
+// The largest value is taken out first; sums run in vectors and are joined in double. A row is a task: rows are read
+// from memory once and stay in L1 for the further passes. Bound by e^x, or by starting threads at all for a small
+// batch.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/softmax.cpp"
 #include "hwy/foreach_target.h"

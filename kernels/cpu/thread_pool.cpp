@@ -10,7 +10,7 @@ namespace graft::cpu {
 
 namespace {
 
-constexpr int kSpins = 600;   // some 20 to 40 microseconds
+constexpr int kSpins = 600;  // some 20 to 40 microseconds
 constexpr int kYields = 60;
 
 void relax() {

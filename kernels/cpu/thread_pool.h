@@ -33,7 +33,9 @@ class ThreadPool {
   // slot, and slot < threads(): scratch memory goes by slot. tiles < 2^32. It must not throw.
   template <typename TileFunction>
   void parallel_for(int64_t tiles, TileFunction&& tile_function) {
-    run(tiles, [](void* f, int64_t tile, int slot) { (*static_cast<std::remove_reference_t<TileFunction>*>(f))(tile, slot); },
+    run(
+        tiles,
+        [](void* f, int64_t tile, int slot) { (*static_cast<std::remove_reference_t<TileFunction>*>(f))(tile, slot); },
         &tile_function);
   }
 
@@ -52,10 +54,10 @@ class ThreadPool {
 
   std::mutex mutex_;
   std::condition_variable work_posted_, helpers_left_;
-  Job* jobs_ = nullptr;                    // loops under way, under mutex_
-  bool stop_ = false;                      // under mutex_
-  int waiting_callers_ = 0;                // under mutex_
-  std::atomic<uint64_t> generation_{0};    // counts posted loops; written under mutex_
+  Job* jobs_ = nullptr;                  // loops under way, under mutex_
+  bool stop_ = false;                    // under mutex_
+  int waiting_callers_ = 0;              // under mutex_
+  std::atomic<uint64_t> generation_{0};  // counts posted loops; written under mutex_
   std::vector<std::thread> workers_;
 };
 

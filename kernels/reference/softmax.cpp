@@ -22,7 +22,7 @@ double log_sum_exp(const T* z, int64_t classes) {
 
 }  // namespace
 
-// y[i,k] = e^x[i,k] / Σ_j e^x[i,j]
+// y[i,k] = e^x[i,k] / Σ_j e^x[i,j]; divided, not with log Σ taken off: beside a largest value of 1e30 that would vanish
 Status softmax(const SoftmaxArgs& a) {
   if (!one_float_type(a.x, a.y) || a.x.shape.rank < 1 || a.y.shape != a.x.shape) return Status::invalid_argument;
   return for_float_type(a.y.dtype, [&](auto type) {
@@ -30,8 +30,11 @@ Status softmax(const SoftmaxArgs& a) {
     const auto x = rows_of<const T>(a.x);
     const auto y = rows_of<T>(a.y);
     for (int64_t i = 0; x.extent(1) > 0 && i < x.extent(0); ++i) {
-      const double lse = log_sum_exp(&x(i, 0), x.extent(1));
-      for (int64_t k = 0; k < x.extent(1); ++k) y(i, k) = static_cast<T>(std::exp(x(i, k) - lse));
+      double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+      for (int64_t k = 0; k < x.extent(1); ++k)
+        if (x(i, k) > largest) largest = x(i, k);
+      for (int64_t k = 0; k < x.extent(1); ++k) sum += std::exp(x(i, k) - largest);
+      for (int64_t k = 0; k < x.extent(1); ++k) y(i, k) = static_cast<T>(std::exp(x(i, k) - largest) / sum);
     }
   });
 }
