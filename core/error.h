@@ -5,24 +5,12 @@
 #pragma once
 #include <fmt/format.h>
 
-#include <stdexcept>
 #include <string>
 
 #include "contract/shape.h"
+#include "core/exception.h"
 
 namespace graft {
-
-// Something the user gave cannot be used. The message stands alone: it names the file, layer or option.
-class Error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-// A defect of graft itself.
-class InternalError : public std::logic_error {
- public:
-  using std::logic_error::logic_error;
-};
 
 // While alive, errors thrown on this thread begin with "<layer>: ".
 class LayerScope {

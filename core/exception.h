@@ -1,0 +1,19 @@
+// What graft throws.
+#pragma once
+#include <stdexcept>
+
+namespace graft {
+
+// Something the user gave cannot be used. The message stands alone: it names the file, layer or option, and what to do.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A defect of graft itself.
+class InternalError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+}  // namespace graft

@@ -1,0 +1,62 @@
+// Grows a new classifier on a trained network.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/exception.h"
+#include "graft/options.h"
+
+namespace graft {
+
+struct TrainSettings {
+  // Patterns on layer names ("layer[1-3]", "*.bn*"): what is frozen, or else what trains. Neither: the trunk is frozen,
+  // the head trains.
+  std::vector<std::string> freeze, train;
+  int64_t epochs = 5;
+  int64_t batch = 16;
+  std::optional<double>
+      learning_rate;           // default: 1e-3 for a head alone or from scratch, 1e-4 when a trained trunk moves
+  double weight_decay = 1e-4;  // AdamW's; not on biases and norms
+  double label_smoothing = 0;
+  bool augment = true;  // random crops and flips
+  uint64_t seed = 0;    // the same seed on the same machine gives the same bytes
+  bool resume = false;  // go on from the checkpoint beside the output
+};
+
+struct EpochReport {
+  int64_t epoch = 0;  // from 1
+  double train_loss = 0, train_accuracy = 0, validation_loss = 0, validation_accuracy = 0, seconds = 0;
+  bool best = false;  // the output file now holds this epoch
+};
+
+struct TrainResult {
+  std::vector<EpochReport> epochs;  // those of this call
+  int64_t best_epoch = 0;
+  double best_accuracy = 0;  // on the validation photos
+  bool finished = true;      // false: stopped by the callback; `resume` goes on
+};
+
+class Trainer {
+ public:
+  // `model` is a graft file; `photos` a folder with one folder for each class, divided into train/ and val/ or not.
+  Trainer(const std::filesystem::path& model, const std::filesystem::path& photos, const TrainSettings& settings = {},
+          const DeviceOptions& device = {});
+  ~Trainer();
+  Trainer(Trainer&&) noexcept;
+
+  // Trains, and writes the network of the best epoch to `output` (and a checkpoint beside it, to resume from). on_epoch
+  // may return false to stop. Throws Error; also when the loss becomes infinite or NaN, with the last finite weights in
+  // the checkpoint.
+  TrainResult run(const std::filesystem::path& output, const std::function<bool(const EpochReport&)>& on_epoch = {});
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace graft

@@ -1,0 +1,34 @@
+// From what a user asks for to what a Trainer needs: the photos found and divided, the network with the right head,
+// every default filled in. `graft train` and the library's Trainer both begin here.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "io/dataset.h"
+#include "train/config.h"
+#include "train/model_file.h"
+
+namespace graft::train {
+
+struct RunRequest {
+  std::filesystem::path photos;  // a folder of class folders, with or without train/ and val/
+  std::filesystem::path from;    // a model file; empty: from scratch
+  std::string scratch;           // then: the network's name
+  TrainConfig config;            // model, dataset, trunk and classes are filled in
+  std::optional<double>
+      learning_rate;  // absent: 1e-3 for a head alone or from scratch, 1e-4 when a trained trunk moves
+};
+
+struct RunSetup {
+  io::Dataset train, validation;
+  std::shared_ptr<const ModelFile> from;  // nullptr: from scratch
+  ModelInfo model;
+  TrainConfig config;
+  bool new_head = false;  // the classes are others than the file's
+};
+
+// Without patterns, a trained network keeps its trunk and trains the head alone. Throws Error: folders, classes,
+// patterns, files.
+RunSetup set_up(const RunRequest& request);
+
+}  // namespace graft::train
