@@ -144,7 +144,7 @@ Dataset read_class_folders(const fs::path& folder, const std::vector<std::string
     for (const fs::path& path : folders) dataset.classes.push_back(path.filename().native());
 
   std::map<std::string, int64_t> labels;
-  for (const std::string& name : dataset.classes) labels.emplace(name, static_cast<int64_t>(labels.size()));
+  for (size_t i = 0; i < dataset.classes.size(); ++i) labels.emplace(dataset.classes[i], static_cast<int64_t>(i));
   for (const fs::path& path : folders) {
     const auto label = labels.find(path.filename().native());
     GRAFT_CHECK(label != labels.end(), "{}: there is no class of this name; the {} classes are {}", printable(path),

@@ -32,6 +32,22 @@ std::vector<double> softmax(std::span<const float> logits) {
   return p;
 }
 
+double mean_cross_entropy(std::span<const float> logits, std::span<const int64_t> labels) {
+  if (labels.empty()) return 0;
+  const size_t classes = logits.size() / labels.size();
+  double loss = 0;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto row = logits.subspan(i * classes, classes);
+    GRAFT_CHECK(labels[i] >= 0 && static_cast<size_t>(labels[i]) < classes, "label {} is not one of {} classes",
+                labels[i], classes);
+    const double largest = *std::max_element(row.begin(), row.end());
+    double sum = 0;
+    for (const float z : row) sum += std::exp(z - largest);
+    loss += std::log(sum) + largest - row[static_cast<size_t>(labels[i])];
+  }
+  return loss / static_cast<double>(labels.size());
+}
+
 void Metrics::add(std::span<const float> logits, std::span<const int64_t> labels, double mean_loss) {
   GRAFT_ASSERT(static_cast<int64_t>(logits.size()) == static_cast<int64_t>(labels.size()) * classes_);
   for (size_t i = 0; i < labels.size(); ++i) {

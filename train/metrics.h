@@ -12,6 +12,9 @@ std::vector<int64_t> top_k(std::span<const float> values, int64_t k);
 // p = softmax(logits), in double.
 std::vector<double> softmax(std::span<const float> logits);
 
+// −log softmax(logits)[label], the mean of n rows; in double.
+double mean_cross_entropy(std::span<const float> logits, std::span<const int64_t> labels);
+
 class Metrics {
  public:
   explicit Metrics(int64_t classes = 0) : classes_(classes), confusion_(static_cast<size_t>(classes * classes)) {}

@@ -138,12 +138,13 @@ void write_model(io::GraftFileWriter& writer, const ModelInfo& info, const model
 }
 
 ModelInfo convert(const io::WeightsReader& weights, const std::string& source_name, std::string_view arch,
-                  std::vector<std::string> classes, const std::filesystem::path& target) {
+                  std::vector<std::string> classes, const std::filesystem::path& target, const Provenance& provenance) {
   const auto shapes = named_shapes(weights);
   ModelInfo info;
   info.graph = models::graph_for(shapes, source_name, arch);
   info.preprocessing = to_io(models::find_model(info.graph.name).preprocessing);
-  info.source = std::filesystem::path(source_name).filename().string();
+  info.licence = provenance.licence;
+  info.source = provenance.source.empty() ? std::filesystem::path(source_name).filename().string() : provenance.source;
   const int64_t outputs = models::classes_of(info.graph);
   GRAFT_CHECK(classes.empty() || static_cast<int64_t>(classes.size()) == outputs,
               "{} class names were given, {} has {} classes", classes.size(), source_name, outputs);

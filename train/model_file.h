@@ -57,9 +57,15 @@ class ModelFile {
 // Writes the graph, texts and every parameter and buffer of it; `read` is asked for each tensor in ranges, in order.
 void write_model(io::GraftFileWriter& writer, const ModelInfo& info, const models::ReadWeights& read);
 
+// Where weights come from, for the file that holds them.
+struct Provenance {
+  std::string licence, source;  // source empty: the name of the file
+};
+
 // A PyTorch file (or any reader) as a model: recognised, checked against its network, written. Returns what it was.
 ModelInfo convert(const io::WeightsReader& weights, const std::string& source_name, std::string_view arch,
-                  std::vector<std::string> classes, const std::filesystem::path& target);
+                  std::vector<std::string> classes, const std::filesystem::path& target,
+                  const Provenance& provenance = {});
 
 std::vector<models::NamedShape> named_shapes(const io::WeightsReader& weights);
 io::Preprocessing to_io(const models::Preprocessing& preprocessing);

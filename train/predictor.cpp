@@ -1,21 +1,30 @@
 #include "train/predictor.h"
 
-#include <algorithm>
-
 namespace graft::train {
 
+namespace {
+
+PredictorOptions with_size(PredictorOptions options, int side) {
+  if (options.height == 0) options.height = side;
+  if (options.width == 0) options.width = side;
+  return options;
+}
+
+}  // namespace
+
 Predictor::Predictor(const ModelFile& model, std::shared_ptr<Device> device, const PredictorOptions& options)
+    : Predictor(model.graph(), model.reader(), std::move(device), with_size(options, model.info().preprocessing.crop)) {
+}
+
+Predictor::Predictor(const models::Graph& graph, const models::ReadWeights& read, std::shared_ptr<Device> device,
+                     const PredictorOptions& options)
     : device_(std::move(device)) {
-  const models::Graph& graph = model.graph();
   GRAFT_CHECK(options.batch >= 1, "a batch holds one image or more, not {}", options.batch);
-  const int side = model.info().preprocessing.crop;
-  models::PieceRequest request{.batch = options.batch,
-                               .height = options.height ? options.height : side,
-                               .width = options.width ? options.width : side};
+  models::PieceRequest request{
+      .taps = {}, .inputs = {}, .batch = options.batch, .height = options.height, .width = options.width};
   for (const std::string& layer : options.layers) request.taps.push_back(models::find_node(graph, layer));
   if (request.taps.empty()) request.taps = {graph.outputs[0].node};
-  piece_ =
-      std::make_unique<models::CompiledPiece>(device_->backend(), models::make_plan(graph, request), model.reader());
+  piece_ = std::make_unique<models::CompiledPiece>(device_->backend(), models::make_plan(graph, request), read);
   input_shape_ = piece_->input_shape(0);
 }
 
@@ -27,11 +36,9 @@ Shape Predictor::output_shape(size_t layer, int64_t n) const {
 
 std::vector<std::vector<float>> Predictor::run(const float* images, int64_t n) const {
   GRAFT_CHECK(n >= 0 && n <= input_shape_[0], "{} images were given to a network compiled for {}", n, input_shape_[0]);
-  const Tensor input = empty(device_, input_shape_);
-  const int64_t image = input_shape_.count(1, input_shape_.rank);
-  std::vector<float> padded(static_cast<size_t>(input_shape_.numel()));  // rows beyond n are computed and thrown away
-  std::copy_n(images, n * image, padded.begin());
-  input.assign(std::span<const float>(padded));
+  // Rows beyond n are computed and thrown away; they hold numbers all the same.
+  const Tensor input = n == input_shape_[0] ? empty(device_, input_shape_) : full(device_, input_shape_, 0);
+  if (n > 0) input.rows(0, n).copy_from(images);
 
   std::vector<Tensor> outputs;
   std::vector<void*> addresses;

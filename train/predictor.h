@@ -21,6 +21,9 @@ class Predictor {
   // Packs the weights straight from the file, which is not needed afterwards. Throws Error for a layer that does not
   // exist.
   Predictor(const ModelFile& model, std::shared_ptr<Device> device, const PredictorOptions& options = {});
+  // The same for weights from elsewhere; height and width 0: the graph's own.
+  Predictor(const models::Graph& graph, const models::ReadWeights& read, std::shared_ptr<Device> device,
+            const PredictorOptions& options = {});
 
   // images [n, height, width, channels] on the host, n <= batch. One vector for each layer, [n, …] as output_shape
   // says. Any number of threads at once.

@@ -6,6 +6,7 @@
 #include "models/freeze.h"
 #include "train/initialise.h"
 #include "train/schedule.h"
+#include "train/step_memory.h"
 
 namespace graft::train {
 
@@ -34,6 +35,21 @@ io::LoaderOptions loader_options(const TrainOptions& o, bool training) {
   l.shuffle = training;
   l.seed = o.config.seed;
   return l;
+}
+
+// What is frozen keeps the weights it has: it must have some.
+void check_frozen_has_weights(const TrainOptions& o) {
+  const auto freeze = models::plan_freeze(o.model.graph, {o.config.freeze, o.config.train});
+  const bool new_head = o.from && needs_new_head(o.from->info(), o.model.classes);
+  const auto all = models::parameters_of(o.model.graph);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i].is_buffer || freeze.trainable[i]) continue;
+    GRAFT_CHECK(o.from, "{} is frozen, but a network that is trained from scratch has nothing worth keeping",
+                all[i].name);
+    GRAFT_CHECK(!new_head || !all[i].name.starts_with(o.model.graph.head + "."),
+                "{} is frozen, but the classes are new and so is the layer {}: let it train, with --train '{}' or more",
+                all[i].name, o.model.graph.head, o.model.graph.head);
+  }
 }
 
 }  // namespace
@@ -103,6 +119,7 @@ Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
   GRAFT_CHECK(!options_.validation->samples.empty(), "there are no photos to validate on");
   GRAFT_CHECK(options_.model.preprocessing.crop > 0,
               "a network is trained on photos of one size; the model gives none");
+  check_frozen_has_weights(options_);
   parts_ = std::make_unique<Parts>(options_);
   parts_->training = Metrics(static_cast<int64_t>(options_.config.classes.size()));
   if (options_.resume) {
@@ -116,11 +133,7 @@ Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
 Trainer::~Trainer() = default;
 
 TrainPlanReport Trainer::report() {
-  TrainPlanReport r;
-  const auto all = models::parameters_of(options_.model.graph);
-  for (size_t i = 0; i < all.size(); ++i)
-    if (!all[i].is_buffer)
-      (parts_->freeze.trainable[i] ? r.trained_parameters : r.frozen_parameters) += all[i].shape.numel();
+  TrainPlanReport r = count_parameters(options_.model.graph, parts_->freeze);
   if (const auto* compiled = parts_->rootstock.report()) {
     r.frozen_packed_bytes = compiled->packed_bytes;
     r.frozen_arena_bytes = compiled->arena_bytes;

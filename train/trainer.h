@@ -68,6 +68,7 @@ class Trainer {
   ~Trainer();
 
   TrainPlanReport report();
+  const RunState& state() const { return state_; }  // where it is: after what was resumed, between two runs
   TrainOutcome run(const TrainEvents& events);
 
  private:

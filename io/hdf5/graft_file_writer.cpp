@@ -199,7 +199,8 @@ GraftFileWriter::~GraftFileWriter() = default;
 void GraftFileWriter::add_tensor(std::string_view group, std::string_view name, DType dtype,
                                  std::span<const int64_t> shape, std::string_view axes, const Fill& fill) {
   GRAFT_CHECK(name.find('/') == name.npos, "'{}' cannot be the name of a tensor: it has a slash", name);
-  impl_->add(fmt::format("{}/{}", group, name), impl_->type_of(dtype).get(), shape, axes, fill);
+  impl_->add(group.empty() ? std::string(name) : fmt::format("{}/{}", group, name), impl_->type_of(dtype).get(), shape,
+             axes, fill);
 }
 
 void GraftFileWriter::add_tensor(std::string_view group, std::string_view name, DType dtype,

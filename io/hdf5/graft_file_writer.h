@@ -30,7 +30,8 @@ class GraftFileWriter {
   using Fill = std::function<void(int64_t first, std::span<std::byte> chunk)>;
 
   // A data set /group/name with its sum. `group` is "parameters", "buffers" or "training" (or groups in it, with
-  // slashes); `axes` names the axes as the file has them, slowest first ("OIHW", "OI", "C"), or is empty.
+  // slashes), or empty for what lies at the root; `axes` names the axes as the file has them, slowest first ("OIHW",
+  // "OI", "C"), or is empty.
   void add_tensor(std::string_view group, std::string_view name, DType dtype, std::span<const int64_t> shape,
                   std::string_view axes, std::span<const std::byte> elements);
   void add_tensor(std::string_view group, std::string_view name, DType dtype, std::span<const int64_t> shape,

@@ -1,0 +1,48 @@
+#include "tools/backend.h"
+
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <thread>
+
+#include "core/error.h"
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/reference/reference_backend.h"
+
+namespace graft::tools {
+
+void add_device_options(CLI::App& app, DeviceOptions& o) {
+  app.add_option("--device", o.device,
+                 "What computes: cpu, reference (slow, plain loops), cuda; auto: the fastest here")
+      ->check(CLI::IsMember({"auto", "cpu", "reference", "cuda"}))
+      ->capture_default_str();
+  app.add_option("--threads", o.threads, "Threads that compute; 0: one for each processor")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+std::shared_ptr<Device> open_device(const DeviceOptions& o) {
+  Backend backend;
+  if (o.device == "cuda") fail("there is no GPU backend in this build; leave --device out to compute on the CPU");
+  if (o.device == "reference") {
+    const Status status = graft_reference_backend(&backend);
+    GRAFT_CHECK(status == Status::ok, "the reference backend cannot be used: {}", name_of(status));
+  } else {
+    const CpuOptions options{.threads = o.threads};
+    const Status status = graft_cpu_backend(&options, &backend);
+    GRAFT_CHECK(status == Status::ok, "the CPU backend cannot be used on this machine: {}; --device reference works",
+                status == Status::unsupported ? "it needs a processor with SSE4" : name_of(status));
+  }
+  return Device::create(backend);
+}
+
+int available_threads() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+int reading_threads(int64_t photos) { return photos > 1 ? std::min(available_threads(), 8) : 0; }
+
+}  // namespace graft::tools

@@ -1,0 +1,117 @@
+#include "tools/command.h"
+
+#include <exception>
+#include <new>
+
+#include "models/near_names.h"
+#include "tools/output.h"
+
+namespace graft::tools {
+
+namespace {
+
+// The subcommand that was asked for, with all in between.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : innermost(*chosen.front());
+}
+
+std::string path_of(const CLI::App& app) {
+  return app.get_parent() ? path_of(*app.get_parent()) + " " + app.get_name() : app.get_name();
+}
+
+// "--tpo": what was meant?
+std::string explain_unknown(const CLI::App& command, const std::string& argument) {
+  const bool is_option = argument.starts_with('-');
+  const std::string given = argument.substr(0, argument.find('='));
+  std::vector<std::string> known;
+  if (is_option)
+    for (const CLI::Option* option : command.get_options())
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  else
+    for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+      known.push_back(sub->get_name());
+  const auto near = models::near_names(given, known, 1);
+  const char* what = is_option ? "option" : known.empty() ? "argument" : "command";
+  return fmt::format("there is no {} {}{}", what, given,
+                     near.empty() ? "" : fmt::format("; did you mean {}?", near[0]));
+}
+
+int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = innermost(app);
+  std::string message = error.what();
+  // Whatever else is wrong, a word that was not understood comes first: it is often the reason.
+  const auto remaining = app.remaining(true);
+  for (const std::string& argument : remaining)
+    if (argument.starts_with('-') || dynamic_cast<const CLI::ExtrasError*>(&error)) {
+      message = explain_unknown(command, argument);
+      break;
+    }
+  note("graft: {}", message);
+  note("see {} --help", path_of(command));
+  return kWrongUse;
+}
+
+int run(const CommandLine& line) {
+  try {
+    const int code = line.run();
+    set_status_line("");
+    flush_output();
+    return code;
+  } catch (const UsageError& e) {
+    set_status_line("");
+    note("graft: {}", e.what());
+    note("see {} --help", path_of(innermost(line.app)));
+    return kWrongUse;
+  } catch (const Error& e) {
+    set_status_line("");
+    note("graft: {}", e.what());
+  } catch (const std::bad_alloc&) {
+    set_status_line("");
+    note("graft: there is not enough memory; a smaller --batch needs less");
+  } catch (const std::exception& e) {  // InternalError, and what nobody thought of
+    set_status_line("");
+    note("graft: this is a defect of graft, not of what you gave it: {}", e.what());
+  }
+  return kFailed;
+}
+
+}  // namespace
+
+CLI::App& add_subcommand(CLI::App& parent, const char* name, const char* description, const char* examples) {
+  CLI::App& app = *parent.add_subcommand(name, description);
+  std::string footer = "Examples:\n  ";
+  for (const char* c = examples; *c; ++c) {
+    footer += *c;
+    if (*c == '\n') footer += "  ";
+  }
+  app.footer(footer);
+  return app;
+}
+
+int run_command_line(CommandLine& line, int argc, const char* const* argv) {
+  line.arguments.assign(argv + 1, argv + argc);
+  try {
+    try {
+      line.app.parse(argc, argv);
+    } catch (const CLI::Success& help) {  // --help, --version
+      const bool version = dynamic_cast<const CLI::CallForVersion*>(&help) != nullptr;
+      write_output(version ? std::string(help.what()) + "\n" : innermost(line.app).help());
+      flush_output();
+      return kDone;
+    } catch (const CLI::ParseError& error) {
+      return report_wrong_use(line.app, error);
+    }
+    if (!line.run) {  // `graft`, `graft bench`
+      write_output(innermost(line.app).help());
+      flush_output();
+      return kDone;
+    }
+  } catch (const std::exception& e) {
+    note("graft: {}", e.what());
+    return kFailed;
+  }
+  return run(line);
+}
+
+}  // namespace graft::tools

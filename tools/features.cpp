@@ -1,0 +1,88 @@
+// graft features: what a layer makes of each photo, as a file for other tools.
+#include "io/hdf5/graft_file_writer.h"
+#include "io/text.h"
+#include "tools/command.h"
+#include "tools/output.h"
+#include "tools/photos.h"
+#include "tools/report.h"
+
+namespace graft::tools {
+
+namespace {
+
+struct FeaturesOptions {
+  std::filesystem::path model, folder, output;
+  std::string layer;
+  int64_t batch = 16;
+  DeviceOptions device;
+  ReportOptions report;
+};
+
+// Class folders where there are folders, else photos without labels.
+io::Dataset read_photos(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.is_directory(ignored) && !entry.path().filename().native().starts_with('.'))
+      return io::read_class_folders(folder);
+  io::Dataset photos = io::find_photos({folder});
+  GRAFT_CHECK(!photos.samples.empty(), "{}: there is no JPEG or PNG photo in it", folder.string());
+  return photos;
+}
+
+int features(const FeaturesOptions& o) {
+  const train::ModelFile model(o.model);
+  const std::string layer = o.layer.empty() ? train::feature_layer(model.graph()) : o.layer;
+  const auto photos = read_photos(o.folder);
+  io::GraftFileWriter writer(o.output);  // before the work: a folder that cannot be written to is known at once
+
+  std::vector<float> values;
+  std::vector<int64_t> labels, shape;
+  std::vector<std::string> files;
+  SkippedPhotos skipped;
+  run_photos({model, photos, o.device, o.batch, {layer}, "photos", o.report.quiet}, skipped,
+             [&](const io::Batch& batch, std::span<const float> batch_values, const Shape& batch_shape) {
+               values.insert(values.end(), batch_values.begin(), batch_values.end());
+               labels.insert(labels.end(), batch.labels.begin(), batch.labels.end());
+               for (int64_t i : batch.indices)
+                 files.push_back(io::printable(photos.samples[static_cast<size_t>(i)].file));
+               shape.assign(batch_shape.extents, batch_shape.extents + batch_shape.rank);
+             });
+  GRAFT_CHECK(!files.empty(), "{}: not one photo could be read", o.folder.string());
+
+  shape[0] = static_cast<int64_t>(files.size());
+  writer.set_attribute("model", model.graph().name);
+  writer.set_attribute("layer", layer);
+  writer.add_tensor("", "features", DType::f32, shape, "", std::as_bytes(std::span(values)));
+  writer.set_strings("files", files);
+  if (!photos.classes.empty()) {
+    const int64_t count = shape[0];
+    writer.add_tensor("", "labels", DType::i64, {&count, 1}, "", std::as_bytes(std::span(labels)));
+    writer.set_strings("class_names", photos.classes);
+  }
+  writer.commit();
+
+  if (o.report.json)
+    print_json({{"file", o.output.string()}, {"layer", layer}, {"shape", shape}, {"skipped", skipped.count()}});
+  else
+    say("{}: features [{}] of layer {}{}\n", o.output.string(), fmt::join(shape, ", "), layer,
+        photos.classes.empty() ? "" : ", labels, files, class_names");
+  return skipped.exit_code();
+}
+
+}  // namespace
+
+void add_features(CommandLine& line) {
+  auto [app, o] = add_command(line, "features", "Write what a layer makes of each photo",
+                              "graft features lite0.h5 photos/ -o features.h5\n"
+                              "graft features resnet18.h5 photos/ -o early.h5 --layer layer2",
+                              features);
+  app.add_option("MODEL", o.model, "A model file")->required();
+  app.add_option("DIR", o.folder, "Photos, or a folder with a folder of photos for each class")->required();
+  app.add_option("-o,--output", o.output, "The HDF5 file to write: features, labels, files, class_names")->required();
+  app.add_option("--layer", o.layer, "Whose values; default: what the classifying layer reads");
+  app.add_option("--batch", o.batch, "Photos at a time")->check(CLI::Range(1, 65'536))->capture_default_str();
+  add_device_options(app, o.device);
+  add_report_options(app, o.report);
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,338 @@
+// graft train: a network learns to tell the folders of a data set apart.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "models/registry.h"
+#include "tools/backend.h"
+#include "tools/command.h"
+#include "tools/output.h"
+#include "tools/signals.h"
+#include "tools/train_report.h"
+#include "train/trainer.h"
+
+namespace graft::tools {
+
+namespace {
+
+struct TrainCommand {
+  std::filesystem::path folder, from, output;
+  std::string scratch;
+  train::TrainConfig config;
+  std::optional<double> learning_rate;
+  bool no_augment = false, resume = false;
+  double checkpoint_seconds = 10;
+  std::optional<int> loader_threads;
+  DeviceOptions device;
+  ReportOptions report;
+  const CommandLine* line = nullptr;
+};
+
+struct Photos {
+  io::Dataset train, validation;
+  std::string hash;
+  bool came_divided = false;
+};
+
+Photos read_photos(const TrainCommand& o) {
+  auto halves = io::open_dataset(o.folder);
+  GRAFT_CHECK(
+      halves.train.classes.size() >= 2,
+      "{}: one class, {}: there is nothing to tell apart; give a folder of photos for each of two classes or more",
+      o.folder.string(), halves.train.classes[0]);
+  Photos photos;
+  photos.came_divided = halves.validation.has_value();
+  if (halves.validation) {
+    photos.hash = io::content_hash(halves.train) + io::content_hash(*halves.validation);
+    photos.train = std::move(halves.train);
+    photos.validation = std::move(*halves.validation);
+  } else {
+    photos.hash = io::content_hash(halves.train);
+    std::tie(photos.train, photos.validation) =
+        io::split_stratified(halves.train, o.config.validation_fraction, o.config.seed);
+    GRAFT_CHECK(!photos.validation.samples.empty(),
+                "{}: no class has two photos, so none can be kept for validation; add photos, or a folder val",
+                o.folder.string());
+  }
+  return photos;
+}
+
+train::ModelInfo from_scratch(const std::string& arch, std::vector<std::string> classes) {
+  const models::Model& model = models::find_model(arch);
+  train::ModelInfo info;
+  info.graph = model.make(static_cast<int64_t>(classes.size()));
+  info.classes = std::move(classes);
+  info.preprocessing = train::to_io(model.preprocessing);
+  if (info.preprocessing.resize == 0) info.preprocessing.resize = info.preprocessing.crop;  // photos of any size
+  info.source = "trained from scratch";
+  return info;
+}
+
+// The layers whose weights the run starts from: all but a head that is drawn anew.
+std::string hash_of_start(const train::ModelFile& from, bool new_head) {
+  std::vector<std::string> names;
+  for (const models::Parameter& p : models::parameters_of(from.graph()))
+    if (!new_head || !p.name.starts_with(from.graph().head + ".")) names.push_back(p.name);
+  return from.hash_of(names);
+}
+
+enum class Scope { head, trunk, scratch };
+
+Scope scope_of(const train::TrainConfig& c, const models::Graph& graph, bool scratch) {
+  if (scratch) return Scope::scratch;
+  return c.freeze.empty() && c.train == std::vector<std::string>{graph.head} ? Scope::head : Scope::trunk;
+}
+
+// A new head learns fast; a trunk that knows how to see forgets when it is pushed.
+double default_learning_rate(train::OptimizerKind optimizer, Scope scope) {
+  const bool adamw = optimizer == train::OptimizerKind::adamw;
+  switch (scope) {
+    case Scope::head:
+      return adamw ? 1e-3 : 1e-2;
+    case Scope::trunk:
+      return adamw ? 1e-4 : 1e-3;
+    case Scope::scratch:
+      return adamw ? 1e-3 : 5e-2;
+  }
+  return 1e-3;
+}
+
+train::TrainOptions make_options(const TrainCommand& o, const Photos& photos) {
+  train::TrainOptions t;
+  t.config = o.config;
+  train::TrainConfig& c = t.config;
+  const auto& classes = photos.train.classes;
+  if (o.scratch.empty()) {
+    t.from = std::make_shared<const train::ModelFile>(o.from);
+    t.model = train::for_classes(t.from->info(), classes);
+    c.trunk = hash_of_start(*t.from, train::needs_new_head(t.from->info(), classes));
+    if (c.freeze.empty() && c.train.empty()) c.train = {t.model.graph.head};
+  } else {
+    t.model = from_scratch(o.scratch, classes);
+  }
+  c.model = t.model.graph.name;
+  c.classes = classes;
+  c.dataset = photos.hash;
+  c.exact_split = photos.came_divided;
+  c.augment = !o.no_augment;
+  c.learning_rate =
+      o.learning_rate.value_or(default_learning_rate(c.optimizer, scope_of(c, t.model.graph, !o.scratch.empty())));
+  t.train = &photos.train;
+  t.validation = &photos.validation;
+  t.output = o.output;
+  const auto checkpoint = train::checkpoint_path(o.output);
+  t.resume = o.resume && std::filesystem::exists(checkpoint);
+  if (o.resume && !t.resume) note("there is no {} yet: beginning at the start", checkpoint.string());
+  t.loader_threads = o.loader_threads.value_or(reading_threads(2));
+  t.checkpoint_seconds = o.checkpoint_seconds;
+  t.device = open_device(o.device);
+  return t;
+}
+
+std::string shell_quoted(const std::string& word) {
+  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string command_to_resume(const TrainCommand& o) {
+  std::string command = "graft";
+  for (const std::string& argument : o.line->arguments) command += " " + shell_quoted(argument);
+  return o.resume ? command : command + " --resume";
+}
+
+Json start_event(const train::TrainOptions& t, const train::TrainPlanReport& r, size_t resumed_epochs) {
+  return {{"event", "start"},
+          {"output", t.output.string()},
+          {"device", t.device->name()},
+          {"train_images", t.train->samples.size()},
+          {"validation_images", t.validation->samples.size()},
+          {"trained_parameters", r.trained_parameters},
+          {"frozen_parameters", r.frozen_parameters},
+          {"step_arena_bytes", r.step_arena_bytes},
+          {"resumed_epochs", resumed_epochs},
+          {"config", Json::parse(train::to_json(t.config))}};
+}
+
+void print_start(const TrainCommand& o, const train::TrainOptions& t, const train::TrainPlanReport& r) {
+  const train::TrainConfig& c = t.config;
+  say("{} {} on {}, {} for validation{}, {} classes: {}\n",
+      o.scratch.empty() ? "training" : "training from scratch:", c.model,
+      counted(static_cast<int64_t>(t.train->samples.size()), "photo"),
+      with_commas(static_cast<int64_t>(t.validation->samples.size())),
+      c.exact_split ? "" : fmt::format(" ({} of each class)", as_percent(c.validation_fraction)), c.classes.size(),
+      fmt::join(c.classes, ", "));
+  const std::string which = !c.freeze.empty()  ? fmt::format("all but {}", fmt::join(c.freeze, ", "))
+                            : !c.train.empty() ? fmt::format("{}", fmt::join(c.train, ", "))
+                                               : "everything";
+  say("trains: {} ({} parameters); frozen: {} parameters\n", which, with_commas(r.trained_parameters),
+      with_commas(r.frozen_parameters));
+  say("memory: frozen part {}, a step {}; computing on {} ({})\n",
+      as_bytes_text(r.frozen_packed_bytes + r.frozen_arena_bytes), as_bytes_text(r.step_arena_bytes), t.device->name(),
+      t.device->description());
+  say("{} epochs, batch {}, {} with learning rate {:g}, seed {}\n", c.epochs, c.batch,
+      c.optimizer == train::OptimizerKind::adamw ? "AdamW" : "SGD", c.learning_rate, c.seed);
+  say("files: {} (the best epoch's model), {} (to go on from), {}\n\n", t.output.string(),
+      train::checkpoint_path(t.output).string(), log_path(t.output).string());
+  flush_output();
+}
+
+void print_end(const TrainCommand& o, const train::TrainOptions& t, const train::TrainOutcome& outcome) {
+  const auto& best = outcome.history.at(static_cast<size_t>(outcome.best_epoch - 1));
+  say("\nbest: epoch {}, validation accuracy {}, written to {}\n", best.epoch, as_percent(best.validation_accuracy),
+      t.output.string());
+  const std::string validation = t.config.exact_split ? t.validation->root.string()
+                                                      : fmt::format("{} (other photos tell more)", o.folder.string());
+  say("next:\n  graft predict {} PHOTO\n  graft evaluate {} {}\n", t.output.string(), t.output.string(), validation);
+  if (o.scratch.empty() && t.config.train == std::vector<std::string>{t.model.graph.head})
+    say("  graft train {} --from {} --train '*' -o {}    trains all of it, from here\n",
+        shell_quoted(o.folder.string()), t.output.string(),
+        std::filesystem::path(t.output).replace_extension(".all" + t.output.extension().string()).string());
+}
+
+int report_end(const TrainCommand& o, const train::TrainOptions& t, const train::TrainOutcome& outcome) {
+  const auto checkpoint = train::checkpoint_path(t.output).string();
+  switch (outcome.end) {
+    case train::TrainEnd::finished:
+      if (!o.report.json && !o.report.quiet) print_end(o, t, outcome);
+      return kDone;
+    case train::TrainEnd::interrupted:
+      note("interrupted: saved {} after {} of {} epochs; go on with: {}", checkpoint, outcome.history.size(),
+           t.config.epochs, command_to_resume(o));
+      return kInterrupted;
+    case train::TrainEnd::diverged:
+      note(
+          "graft: step {} gave a loss or gradient that is not finite, so training stopped; {} holds the weights of {}\n"
+          "  a smaller learning rate may help: it was {:g} (--lr)",
+          outcome.diverged_step, t.output.string(),
+          outcome.best_epoch ? fmt::format("the best epoch, {}", outcome.best_epoch) : "the last finite step",
+          t.config.learning_rate);
+      return kFailed;
+  }
+  return kFailed;
+}
+
+int train_command(const TrainCommand& given) {
+  TrainCommand o = given;
+  if (o.from.empty() == o.scratch.empty()) wrong_use("train needs --from MODEL.h5 or --scratch NETWORK, and not both");
+  if (!o.scratch.empty() && !(o.config.freeze.empty() && o.config.train.empty()))
+    wrong_use("with --scratch everything trains: leave --freeze and --train out");
+  if (o.output.empty()) {
+    const auto folder = std::filesystem::absolute(o.folder / "").parent_path().lexically_normal();
+    o.output = folder.filename().concat(".h5");
+  }
+  if (o.output.extension().empty()) o.output += ".h5";
+  std::error_code ignored;
+  GRAFT_CHECK(o.from.empty() || !std::filesystem::equivalent(o.from, o.output, ignored),
+              "{}: the result would replace the model it starts from; give another name with -o", o.output.string());
+
+  const auto& stop = watch_for_stop();
+  const Photos photos = read_photos(o);
+  auto options = make_options(o, photos);
+  options.stop = &stop;
+  train::Trainer trainer(options);
+  const auto plan = trainer.report();
+
+  if (!o.report.json && !o.report.quiet) print_start(o, options, plan);
+  TrainReport report(options.output, o.report, options.resume);
+  report.start(start_event(options, plan, trainer.state().history.size()));
+  for (const io::SkippedFile& s : photos.train.skipped) report.skipped(s);
+  for (const io::SkippedFile& s : photos.validation.skipped) report.skipped(s);
+  for (const train::EpochRecord& r : trainer.state().history)
+    report.epoch(r, {}, r.epoch == trainer.state().best_epoch);
+
+  const auto outcome = trainer.run({
+      .progress = [&](const train::TrainProgress& p) { report.progress(p); },
+      .epoch = [&](const train::EpochRecord& r, double seconds, bool best) { report.epoch(r, seconds, best); },
+      .skipped = [&](const io::SkippedFile& s) { report.skipped(s); },
+  });
+  report.end(outcome);
+  return report_end(o, options, outcome);
+}
+
+void add_what(CLI::App& app, TrainCommand& o) {
+  app.add_option("DIR", o.folder, "A folder of photos for each class; or train/ and val/ with such folders")
+      ->required();
+  app.add_option("--from", o.from, "The model file to start from");
+  app.add_option("--scratch", o.scratch,
+                 "Or a network's name: weights are drawn at random (`graft models` lists them)");
+  app.add_option("-o,--output", o.output, "The model file to write; default: the folder's name with .h5, here");
+  auto* freeze =
+      app.add_option("--freeze", o.config.freeze, "Layers that keep their weights (patterns with *, ? and [])");
+  app.add_option("--train", o.config.train,
+                 "Layers that train, and no others; '*': all. Default: the head, a new one "
+                 "where the classes are others")
+      ->excludes(freeze);
+  app.add_flag("--resume", o.resume, "Go on where the last checkpoint stands; all settings as they were");
+}
+
+void add_how(CLI::App& app, TrainCommand& o) {
+  train::TrainConfig& c = o.config;
+  const std::map<std::string, train::OptimizerKind> optimizers = {{"sgd", train::OptimizerKind::sgd},
+                                                                  {"adamw", train::OptimizerKind::adamw}};
+  const std::map<std::string, train::ScheduleKind> schedules = {{"constant", train::ScheduleKind::constant},
+                                                                {"cosine", train::ScheduleKind::cosine},
+                                                                {"step", train::ScheduleKind::step}};
+  const auto group = [&](CLI::Option* option) {
+    option->group("How it learns");
+    return option;
+  };
+  group(app.add_option("--epochs", c.epochs, "Times that every photo is seen"))->capture_default_str();
+  group(app.add_option("--batch", c.batch, "Photos in a step"))->capture_default_str();
+  group(app.add_option("--seed", c.seed, "Of the split, the order, the new head, dropout"))->capture_default_str();
+  group(app.add_option("--optimizer", c.optimizer, "sgd or adamw"))
+      ->transform(CLI::CheckedTransformer(optimizers))
+      ->default_str("adamw");
+  group(app.add_option("--lr", o.learning_rate,
+                       "Learning rate; default: 1e-3 for a head or from scratch, 1e-4 where a "
+                       "trunk trains (sgd: 1e-2, 5e-2, 1e-3)"));
+  group(app.add_option("--weight-decay", c.weight_decay, "Not on biases and norms"))->capture_default_str();
+  group(app.add_option("--momentum", c.momentum, "Of sgd"))->capture_default_str();
+  group(app.add_flag("--nesterov", c.nesterov, "Nesterov's momentum, with sgd"));
+  group(app.add_option("--beta1", c.beta1, "Of adamw"))->capture_default_str();
+  group(app.add_option("--beta2", c.beta2, "Of adamw"))->capture_default_str();
+  group(app.add_option("--eps", c.eps, "Of adamw"))->capture_default_str();
+  group(app.add_option("--schedule", c.schedule, "Of the learning rate: constant, cosine or step"))
+      ->transform(CLI::CheckedTransformer(schedules))
+      ->default_str("cosine");
+  group(app.add_option("--warmup", c.warmup_steps, "Steps in which the learning rate grows to its value"))
+      ->capture_default_str();
+  group(app.add_option("--step-epochs", c.step_epochs, "Schedule step: epochs until the rate drops"))
+      ->capture_default_str();
+  group(app.add_option("--step-factor", c.step_factor, "Schedule step: what it is multiplied by"))
+      ->capture_default_str();
+  group(app.add_option("--label-smoothing", c.label_smoothing, "Share of the target spread over all classes"))
+      ->capture_default_str();
+  group(app.add_flag("--no-augment", o.no_augment, "No random crops and flips"));
+  group(app.add_option("--min-crop", c.min_crop_area, "Smallest random crop, as a share of the photo"))
+      ->capture_default_str();
+  group(app.add_option("--validation", c.validation_fraction,
+                       "Share of each class kept for validation where DIR has no val/"))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_train(CommandLine& line) {
+  auto [app, o] = add_command(line, "train", "Teach a network to tell the folders of a data set apart",
+                              "graft train photos/ --from lite0.h5 -o pets.h5\n"
+                              "graft train photos/ --from resnet18.h5 --train 'layer4*' fc --epochs 10 --seed 1\n"
+                              "graft train cifar/ --scratch resnet20 --epochs 30 --batch 128 --optimizer sgd",
+                              train_command);
+  o.line = &line;
+  add_what(app, o);
+  add_how(app, o);
+  app.add_option("--checkpoint-seconds", o.checkpoint_seconds,
+                 "Least time between two checkpoints; 0: after every step")
+      ->check(CLI::Range(0.0, 86'400.0))
+      ->capture_default_str();
+  app.add_option("--loader-threads", o.loader_threads, "Threads that read photos ahead; changes no result")
+      ->check(CLI::Range(0, 256));
+  add_device_options(app, o.device);
+  add_report_options(app, o.report);
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,87 @@
+#include "tools/train_report.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "tools/output.h"
+
+namespace graft::tools {
+
+std::filesystem::path log_path(const std::filesystem::path& output) {
+  auto path = output;
+  return path.replace_extension(".log.jsonl");
+}
+
+TrainLog::TrainLog(const std::filesystem::path& path, bool append)
+    : path_(path), file_(std::fopen(path.c_str(), append ? "ae" : "we"), std::fclose) {
+  GRAFT_CHECK(file_, "cannot write the log {}: {}", path.string(), std::strerror(errno));
+}
+
+void TrainLog::add(const Json& event) {
+  const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const bool ok = std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() && std::fflush(file_.get()) == 0;
+  GRAFT_CHECK(ok, "cannot write the log {}: {}", path_.string(), std::strerror(errno));
+}
+
+TrainReport::TrainReport(const std::filesystem::path& output, const ReportOptions& options, bool resumed)
+    : options_(options), log_(log_path(output), resumed) {}
+
+void TrainReport::event_line(const Json& event) {
+  log_.add(event);
+  if (!options_.json) return;
+  print_json(event);
+  flush_output();
+}
+
+void TrainReport::epoch(const train::EpochRecord& r, std::optional<double> seconds, bool best) {
+  bar_.reset();
+  if (seconds)
+    event_line({{"event", "epoch"},
+                {"epoch", r.epoch},
+                {"train_loss", r.train_loss},
+                {"train_accuracy", r.train_accuracy},
+                {"validation_loss", r.validation_loss},
+                {"validation_accuracy", r.validation_accuracy},
+                {"learning_rate", r.learning_rate},
+                {"seconds", *seconds},
+                {"best", best}});
+  if (options_.json) return;
+  if (!header_) say("epoch  training: loss  accuracy  validation: loss  accuracy  seconds\n");
+  header_ = true;
+  say("{:>5}  {:>14.4f}  {:>8}  {:>16.4f}  {:>8}  {:>7}{}\n", r.epoch, r.train_loss, as_percent(r.train_accuracy),
+      r.validation_loss, as_percent(r.validation_accuracy), seconds ? fmt::format("{:.1f}", *seconds) : "-",
+      best ? "  best" : "");
+  flush_output();
+}
+
+void TrainReport::progress(const train::TrainProgress& p) {
+  if (options_.quiet) return;
+  const std::string phase = fmt::format("epoch {} of {}, {}", p.epoch, p.epochs, p.phase);
+  if (!bar_ || phase != phase_) {
+    bar_ = std::make_unique<Progress>(phase, p.of_images, options_.quiet);
+    phase_ = phase;
+  }
+  bar_->at(p.images, fmt::format("loss {:.3f}", p.loss));
+}
+
+void TrainReport::skipped(const io::SkippedFile& file) {
+  if (std::find(seen_.begin(), seen_.end(), file.file) != seen_.end()) return;
+  seen_.push_back(file.file);
+  skipped_.add(file);
+}
+
+void TrainReport::end(const train::TrainOutcome& o) {
+  bar_.reset();
+  constexpr const char* kEnds[] = {"finished", "interrupted", "diverged"};
+  Json event = {{"event", "end"},
+                {"end", kEnds[static_cast<int>(o.end)]},
+                {"epochs", o.history.size()},
+                {"best_epoch", o.best_epoch}};
+  if (o.best_epoch > 0)
+    event["best_validation_accuracy"] = o.history[static_cast<size_t>(o.best_epoch - 1)].validation_accuracy;
+  event["skipped"] = skipped_.count();
+  event_line(event);
+}
+
+}  // namespace graft::tools
