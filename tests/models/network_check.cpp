@@ -19,8 +19,8 @@ namespace {
 
 // The network with hashed weights, its images and labels.
 struct Subject {
-  Subject(const NetworkExpectation& e, const std::shared_ptr<Device>& device)
-      : network(without_chance(make_model(e.network)), device) {
+  Subject(const NetworkExpectation& e, const std::shared_ptr<Device>& device, DType dtype)
+      : network(without_chance(make_model(e.network)), device, dtype) {
     for (const Network::Entry& entry : network.entries()) {
       const Shape& s = entry.info.shape;
       network.set(entry.info.name,
@@ -28,8 +28,10 @@ struct Subject {
       if (!entry.info.is_buffer) trained.push_back(&entry);
     }
     const auto& in = e.input;
-    images = from_values<float>(device, {in[0], in[2], in[3], in[1]},
-                                test::hashed_images_nhwc(e.recipe.seed, in[0], in[1], in[2], in[3]));
+    const Tensor pixels = from_values<float>(device, {in[0], in[2], in[3], in[1]},
+                                             test::hashed_images_nhwc(e.recipe.seed, in[0], in[1], in[2], in[3]));
+    images = empty(device, pixels.shape(), dtype);
+    device->run(CastArgs{.x = pixels, .y = images});
     labels = from_values<int64_t>(device, {static_cast<int64_t>(e.labels.size())}, e.labels);
   }
   Network network;
@@ -37,10 +39,24 @@ struct Subject {
   Tensor images, labels;
 };
 
+// In f64 nothing but the last rounding to f32 may differ.
+constexpr double kExactBound = 1e-6;
+
+void forget_f32_errors(test::ModeExpectation& mode) {
+  for (test::TensorGroup* group : {&mode.outputs, &mode.gradients, &mode.running})
+    for (auto& [name, tensor] : *group) tensor.f32_error = 0;
+}
+
+std::vector<float> as_f32(const Tensor& t) {
+  if (t.dtype() == DType::f32) return t.to_vector<float>();
+  const auto values = t.to_vector<double>();
+  return {values.begin(), values.end()};
+}
+
 void check_mode(const NetworkExpectation& e, const test::ModeExpectation& expected,
-                const std::shared_ptr<Device>& device, bool training) {
+                const std::shared_ptr<Device>& device, DType dtype, bool training) {
   CAPTURE(e.network, training, device->description());
-  Subject s(e, device);
+  Subject s(e, device, dtype);
   s.network.require_gradients([](const Parameter&) { return true; });
   std::vector<Tensor> wrt;
   for (const Network::Entry* entry : s.trained) wrt.push_back(entry->tensor);
@@ -54,8 +70,11 @@ void check_mode(const NetworkExpectation& e, const test::ModeExpectation& expect
   const auto grads = gradients(loss, wrt);
 
   const std::vector<float> loss_value = {static_cast<float>(loss.item())};
-  const std::string outputs = test::compare_all(expected.outputs, test::kOutputBound, [&](const std::string& name) {
-    return name == "loss" ? loss_value : logits.to_vector<float>();
+  const double output_bound = dtype == DType::f64 ? kExactBound : test::kOutputBound;
+  const double gradient_bound = dtype == DType::f64 ? kExactBound : test::kGradientBound;
+  const std::vector<float> logit_values = as_f32(logits);
+  const std::string outputs = test::compare_all(expected.outputs, output_bound, [&](const std::string& name) {
+    return name == "loss" ? loss_value : logit_values;
   });
   CHECK(outputs == "");
 
@@ -63,8 +82,8 @@ void check_mode(const NetworkExpectation& e, const test::ModeExpectation& expect
   for (size_t i = 0; i < grads.size(); ++i)
     by_name[s.trained[i]->info.name] = s.network.in_file_order(s.trained[i]->info.name, grads[i]);
   CHECK(by_name.size() == expected.gradients.size());
-  CHECK(test::compare_all(expected.gradients, test::kGradientBound,
-                          [&](const std::string& name) { return by_name[name]; }) == "");
+  CHECK(test::compare_all(expected.gradients, gradient_bound, [&](const std::string& name) { return by_name[name]; }) ==
+        "");
 
   for (const PendingStatistics& p : walked.statistics)
     device->run(UpdateRunningStatsArgs{.mean = p.mean,
@@ -73,7 +92,7 @@ void check_mode(const NetworkExpectation& e, const test::ModeExpectation& expect
                                        .running_var = p.running_var,
                                        .momentum = p.momentum,
                                        .rows = p.rows});
-  CHECK(test::compare_all(expected.running, test::kOutputBound,
+  CHECK(test::compare_all(expected.running, output_bound,
                           [&](const std::string& name) { return s.network.get(name); }) == "");
 }
 
@@ -81,10 +100,14 @@ void check_mode(const NetworkExpectation& e, const test::ModeExpectation& expect
 
 namespace graft::test {
 
-void check_network(const std::string& name, const std::shared_ptr<Device>& device) {
-  const NetworkExpectation e = test::load_expectation(name);
-  check_mode(e, e.inference, device, false);
-  check_mode(e, e.training, device, true);
+void check_network(const std::string& name, const std::shared_ptr<Device>& device, DType dtype) {
+  NetworkExpectation e = test::load_expectation(name);
+  if (dtype == DType::f64) {
+    forget_f32_errors(e.inference);
+    forget_f32_errors(e.training);
+  }
+  check_mode(e, e.inference, device, dtype, false);
+  check_mode(e, e.training, device, dtype, true);
 }
 
 }  // namespace graft::test

@@ -9,8 +9,8 @@
 
 namespace graft::test {
 
-// Inference and training mode of tests/expectations/networks/NAME.json, within its bounds.
-void check_network(const std::string& name, const std::shared_ptr<Device>& device);
+// Inference and training mode of tests/expectations/networks/NAME.json: in f32 within its bounds, in f64 to 1e-6.
+void check_network(const std::string& name, const std::shared_ptr<Device>& device, DType dtype = DType::f32);
 
 }  // namespace graft::test
 
