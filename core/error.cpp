@@ -26,3 +26,9 @@ void throw_internal_error(const char* condition, const char* file, int line) {
 }
 
 }  // namespace graft
+
+// Here and not in the header: every file that reports a shape would compile it again.
+fmt::format_context::iterator fmt::formatter<graft::Shape>::format(const graft::Shape& shape,
+                                                                   fmt::format_context& context) const {
+  return fmt::format_to(context.out(), "[{}]", fmt::join(shape.extents, shape.extents + shape.rank, ", "));
+}

@@ -50,7 +50,5 @@ template <typename... Args>
 template <>
 struct fmt::formatter<graft::Shape> {
   constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
-  auto format(const graft::Shape& shape, fmt::format_context& context) const {
-    return fmt::format_to(context.out(), "[{}]", fmt::join(shape.extents, shape.extents + shape.rank, ", "));
-  }
+  fmt::format_context::iterator format(const graft::Shape& shape, fmt::format_context& context) const;
 };
