@@ -1,4 +1,5 @@
-// Three threads predict with one classifier on the same picture and must agree; then an error must come out as graft::Error.
+// Three threads predict with one classifier on the same picture and must agree; then an error must come out as
+// graft::Error.
 #include <graft/graft.h>
 
 #include <cstdio>
