@@ -127,6 +127,38 @@ TEST_CASE("without shuffling and augmentation the photos come in order, as predi
   }
 }
 
+TEST_CASE("in a shuffled order each photo keeps its pixels and its label") {
+  const Photos photos;
+  auto options = small_options(2);
+  options.augmentation.reset();
+  Loader loader(photos.dataset, options);
+  const Sequence all = run(loader, 1);
+  CHECK_FALSE(std::is_sorted(all.indices.begin(), all.indices.end()));
+  std::vector<float> expected(kCrop * kCrop * 3);
+  for (size_t i = 0; i < all.indices.size(); ++i) {
+    const auto& sample = photos.dataset.samples[static_cast<size_t>(all.indices[i])];
+    INFO(sample.file);
+    CHECK(all.labels[i] == sample.label);
+    io::preprocess(io::read_image(photos.folder.path / sample.file), options.preprocessing, expected.data());
+    CHECK(std::equal(expected.begin(), expected.end(), all.images.begin() + i * expected.size()));
+  }
+}
+
+TEST_CASE("each epoch crops a photo anew") {
+  const Photos photos;
+  auto options = small_options(2);
+  options.shuffle = false;
+  Loader loader(photos.dataset, options);
+  const Sequence first = run(loader, 1), second = run(loader, 1);
+  REQUIRE(first.indices == second.indices);
+  constexpr size_t kFloats = kCrop * kCrop * 3;
+  size_t same = 0;
+  for (size_t i = 0; i < first.indices.size(); ++i)
+    same += std::equal(first.images.begin() + i * kFloats, first.images.begin() + (i + 1) * kFloats,
+                       second.images.begin() + i * kFloats);
+  CHECK(same <= 2);  // by chance two crops of a small picture may agree
+}
+
 TEST_CASE("photos that cannot be read are reported where they would have been") {
   const Photos photos;
   auto options = small_options(2);

@@ -23,7 +23,10 @@ struct Run {
     initialise(network, seed, [](const models::Parameter&) { return true; });
     network.require_gradients([](const models::Parameter&) { return true; });
     for (const auto& e : network.entries())
-      if (!e.info.is_buffer) trained.push_back({e.info.name, e.tensor, true});
+      if (e.info.is_buffer)
+        network.set(e.info.name, std::vector<float>(static_cast<size_t>(e.tensor.numel()), static_cast<float>(seed)));
+      else
+        trained.push_back({e.info.name, e.tensor, true});
     optimizer = std::make_unique<Optimizer>(config, trained);
     for (const auto& [name, tensor] : optimizer->buffers())
       tensor.device().run(FillArgs{.y = tensor, .value = static_cast<double>(seed)});

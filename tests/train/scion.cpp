@@ -127,6 +127,18 @@ TEST_CASE("a step that is not finite moves nothing") {
   }
 }
 
+// Constant zeros have no variance: a batch norm hides its scale in the forward pass, and not in the backward one.
+TEST_CASE("an infinite gradient under a finite loss stops the step") {
+  Setup s(config_with(OptimizerKind::sgd));
+  s.network.set("conv1.weight", std::vector<float>(8 * 3 * 9, 0));
+  s.network.set("bn1.weight", std::vector<float>(8, 3e38f));
+  s.network.set("bn1.bias", std::vector<float>(8, 0.5f));
+  const auto before = s.network.get("fc.bias");
+  CHECK(std::isfinite(s.step().loss));
+  CHECK(s.state->flag.item() == 1);
+  CHECK(s.network.get("fc.bias") == before);
+}
+
 TEST_CASE("masks differ from step to step, and a run is the same twice") {
   const auto losses = [] {
     TrainConfig c = config_with(OptimizerKind::sgd);

@@ -3,8 +3,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <thread>
 
 #include "core/error.h"
 #include "io/staged_file.h"
@@ -79,6 +81,21 @@ TEST_CASE("kill -9 at any moment of a save leaves the old file or the new one") 
   CHECK(files_in(scratch.path) <= 3);  // the next save removes what the killed one left
   write_sample(scratch / "m.h5");
   CHECK(files_in(scratch.path) == 2);
+}
+
+TEST_CASE("the target is there at every moment of a save") {
+  const ScratchFolder scratch;
+  write_sample(scratch / "m.h5");
+  std::atomic<bool> saving = true;
+  std::atomic<int> looks = 0, missing = 0;
+  std::thread reader([&, path = scratch / "m.h5"] {
+    struct stat status;
+    for (; saving; ++looks) missing += ::stat(path.c_str(), &status) != 0;
+  });
+  for (int i = 0; i < 20 || looks < 1000; ++i) write_sample(scratch / "m.h5");
+  saving = false;
+  reader.join();
+  CHECK(missing == 0);
 }
 
 TEST_CASE("a stage whose writer lives is not taken for abandoned") {

@@ -1,0 +1,115 @@
+#include "train/trainer.h"
+
+#include <png.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <iterator>
+
+#include "contract/philox.h"
+#include "tests/support/devices.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/train/tiny_graph.h"
+
+using namespace graft;
+using namespace graft::train;
+
+namespace {
+
+// Photos of noise, `count` of each of two classes: nothing can be learned of them, so accuracy goes up and down.
+io::Dataset write_noise(const std::filesystem::path& root, uint64_t seed, int count) {
+  io::Dataset dataset{root, {"a", "b"}, {}, {}};
+  std::filesystem::create_directories(root);
+  for (int i = 0; i < 2 * count; ++i) {
+    std::vector<uint8_t> rgb(16 * 16 * 3);
+    for (size_t p = 0; p < rgb.size(); ++p)
+      rgb[p] = static_cast<uint8_t>(philox(seed, p, static_cast<uint64_t>(i)).word[0]);
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = image.height = 16;
+    image.format = PNG_FORMAT_RGB;
+    const std::string file = std::to_string(i) + ".png";
+    REQUIRE(png_image_write_to_file(&image, (root / file).c_str(), 0, rgb.data(), 0, nullptr));
+    dataset.samples.push_back({file, i % 2});
+  }
+  return dataset;
+}
+
+struct Photos {
+  test::TemporaryFolder folder;
+  io::Dataset train = write_noise(folder / "train", 1, 6), validation = write_noise(folder / "validation", 2, 8);
+
+  TrainOptions options(const std::string& output) const {
+    ModelInfo model{.graph = test::tiny_graph(2), .classes = {"a", "b"}};
+    model.preprocessing.resize = model.preprocessing.crop = 16;
+    TrainConfig config{.model = "tiny", .classes = {"a", "b"}, .seed = 3, .epochs = 3, .batch = 4};
+    config.learning_rate = 0.03;
+    return {.device = test::reference_device(),
+            .model = model,
+            .train = &train,
+            .validation = &validation,
+            .config = config,
+            .output = folder / output};
+  }
+};
+
+std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  REQUIRE(file);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("the best epoch is the one with the best accuracy") {
+  const Photos photos;
+  TrainOptions options = photos.options("best.h5");
+  options.config.epochs = 8;
+  const TrainOutcome outcome = Trainer(options).run({});
+  REQUIRE(outcome.history.size() == 8);
+  const auto worse = [](const EpochRecord& a, const EpochRecord& b) {
+    return std::pair(a.validation_accuracy, -a.validation_loss) < std::pair(b.validation_accuracy, -b.validation_loss);
+  };
+  const auto best = std::max_element(outcome.history.begin(), outcome.history.end(), worse);
+  REQUIRE(std::min_element(outcome.history.begin(), outcome.history.end(), worse)->validation_accuracy <
+          best->validation_accuracy);
+  CHECK(outcome.best_epoch == best->epoch);
+}
+
+TEST_CASE("the trainer decays weights alone") {
+  const Photos photos;
+  const auto after_one_step = [&](double decay) {
+    TrainOptions options = photos.options(decay > 0 ? "decayed.h5" : "plain.h5");
+    options.config.epochs = 1;
+    options.config.batch = 12;
+    options.config.optimizer = OptimizerKind::sgd;
+    options.config.weight_decay = decay;
+    Trainer(options).run({});
+    return std::make_unique<ModelFile>(options.output);
+  };
+  const auto plain = after_one_step(0), decayed = after_one_step(0.5);
+  for (const models::Parameter& p : models::parameters_of(plain->graph())) {
+    INFO(p.name);
+    const bool decays = p.name == "conv1.weight" || p.name == "conv2.weight" || p.name == "fc.weight";
+    CHECK((plain->read_all(p.name) != decayed->read_all(p.name)) == decays);
+  }
+}
+
+TEST_CASE("a run that is stopped within an epoch goes on to the same bytes") {
+  const Photos photos;
+  const TrainOptions whole = photos.options("whole.h5");
+  Trainer(whole).run({});
+
+  TrainOptions parts = photos.options("parts.h5");
+  std::atomic<bool> stop = false;
+  parts.stop = &stop;
+  const auto stop_half_way = [&](const TrainProgress& p) {
+    if (p.epoch == 2 && p.images == 8 && std::string(p.phase) == "train") stop = true;
+  };
+  CHECK(Trainer(parts).run({.progress = stop_half_way, .epoch = {}, .skipped = {}}).end == TrainEnd::interrupted);
+  stop = false;
+  parts.resume = true;
+  CHECK(Trainer(parts).run({}).end == TrainEnd::finished);
+  CHECK(bytes_of(parts.output) == bytes_of(whole.output));
+  CHECK(bytes_of(checkpoint_path(parts.output)) == bytes_of(checkpoint_path(whole.output)));
+}
