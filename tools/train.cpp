@@ -4,12 +4,12 @@
 #include <map>
 #include <optional>
 
-#include "models/registry.h"
 #include "tools/backend.h"
 #include "tools/command.h"
 #include "tools/output.h"
 #include "tools/signals.h"
 #include "tools/train_report.h"
+#include "train/setup.h"
 #include "train/trainer.h"
 
 namespace graft::tools {
@@ -29,97 +29,13 @@ struct TrainCommand {
   const CommandLine* line = nullptr;
 };
 
-struct Photos {
-  io::Dataset train, validation;
-  std::string hash;
-  bool came_divided = false;
-};
-
-Photos read_photos(const TrainCommand& o) {
-  auto halves = io::open_dataset(o.folder);
-  GRAFT_CHECK(
-      halves.train.classes.size() >= 2,
-      "{}: one class, {}: there is nothing to tell apart; give a folder of photos for each of two classes or more",
-      o.folder.string(), halves.train.classes[0]);
-  Photos photos;
-  photos.came_divided = halves.validation.has_value();
-  if (halves.validation) {
-    photos.hash = io::content_hash(halves.train) + io::content_hash(*halves.validation);
-    photos.train = std::move(halves.train);
-    photos.validation = std::move(*halves.validation);
-  } else {
-    photos.hash = io::content_hash(halves.train);
-    std::tie(photos.train, photos.validation) =
-        io::split_stratified(halves.train, o.config.validation_fraction, o.config.seed);
-    GRAFT_CHECK(!photos.validation.samples.empty(),
-                "{}: no class has two photos, so none can be kept for validation; add photos, or a folder val",
-                o.folder.string());
-  }
-  return photos;
-}
-
-train::ModelInfo from_scratch(const std::string& arch, std::vector<std::string> classes) {
-  const models::Model& model = models::find_model(arch);
-  train::ModelInfo info;
-  info.graph = model.make(static_cast<int64_t>(classes.size()));
-  info.classes = std::move(classes);
-  info.preprocessing = train::to_io(model.preprocessing);
-  if (info.preprocessing.resize == 0) info.preprocessing.resize = info.preprocessing.crop;  // photos of any size
-  info.source = "trained from scratch";
-  return info;
-}
-
-// The layers whose weights the run starts from: all but a head that is drawn anew.
-std::string hash_of_start(const train::ModelFile& from, bool new_head) {
-  std::vector<std::string> names;
-  for (const models::Parameter& p : models::parameters_of(from.graph()))
-    if (!new_head || !p.name.starts_with(from.graph().head + ".")) names.push_back(p.name);
-  return from.hash_of(names);
-}
-
-enum class Scope { head, trunk, scratch };
-
-Scope scope_of(const train::TrainConfig& c, const models::Graph& graph, bool scratch) {
-  if (scratch) return Scope::scratch;
-  return c.freeze.empty() && c.train == std::vector<std::string>{graph.head} ? Scope::head : Scope::trunk;
-}
-
-// A new head learns fast; a trunk that knows how to see forgets when it is pushed.
-double default_learning_rate(train::OptimizerKind optimizer, Scope scope) {
-  const bool adamw = optimizer == train::OptimizerKind::adamw;
-  switch (scope) {
-    case Scope::head:
-      return adamw ? 1e-3 : 1e-2;
-    case Scope::trunk:
-      return adamw ? 1e-4 : 1e-3;
-    case Scope::scratch:
-      return adamw ? 1e-3 : 5e-2;
-  }
-  return 1e-3;
-}
-
-train::TrainOptions make_options(const TrainCommand& o, const Photos& photos) {
+train::TrainOptions make_options(const TrainCommand& o, const train::RunSetup& setup) {
   train::TrainOptions t;
-  t.config = o.config;
-  train::TrainConfig& c = t.config;
-  const auto& classes = photos.train.classes;
-  if (o.scratch.empty()) {
-    t.from = std::make_shared<const train::ModelFile>(o.from);
-    t.model = train::for_classes(t.from->info(), classes);
-    c.trunk = hash_of_start(*t.from, train::needs_new_head(t.from->info(), classes));
-    if (c.freeze.empty() && c.train.empty()) c.train = {t.model.graph.head};
-  } else {
-    t.model = from_scratch(o.scratch, classes);
-  }
-  c.model = t.model.graph.name;
-  c.classes = classes;
-  c.dataset = photos.hash;
-  c.exact_split = photos.came_divided;
-  c.augment = !o.no_augment;
-  c.learning_rate =
-      o.learning_rate.value_or(default_learning_rate(c.optimizer, scope_of(c, t.model.graph, !o.scratch.empty())));
-  t.train = &photos.train;
-  t.validation = &photos.validation;
+  t.model = setup.model;
+  t.from = setup.from;
+  t.train = &setup.train;
+  t.validation = &setup.validation;
+  t.config = setup.config;
   t.output = o.output;
   const auto checkpoint = train::checkpoint_path(o.output);
   t.resume = o.resume && std::filesystem::exists(checkpoint);
@@ -230,8 +146,11 @@ int train_command(const TrainCommand& given) {
               "{}: the result would replace the model it starts from; give another name with -o", o.output.string());
 
   const auto& stop = watch_for_stop();
-  const Photos photos = read_photos(o);
-  auto options = make_options(o, photos);
+  train::RunRequest request{
+      .photos = o.folder, .from = o.from, .scratch = o.scratch, .config = o.config, .learning_rate = o.learning_rate};
+  request.config.augment = !o.no_augment;
+  const train::RunSetup setup = train::set_up(request);
+  auto options = make_options(o, setup);
   options.stop = &stop;
   train::Trainer trainer(options);
   const auto plan = trainer.report();
@@ -239,8 +158,8 @@ int train_command(const TrainCommand& given) {
   if (!o.report.json && !o.report.quiet) print_start(o, options, plan);
   TrainReport report(options.output, o.report, options.resume);
   report.start(start_event(options, plan, trainer.state().history.size()));
-  for (const io::SkippedFile& s : photos.train.skipped) report.skipped(s);
-  for (const io::SkippedFile& s : photos.validation.skipped) report.skipped(s);
+  for (const io::SkippedFile& s : setup.train.skipped) report.skipped(s);
+  for (const io::SkippedFile& s : setup.validation.skipped) report.skipped(s);
   for (const train::EpochRecord& r : trainer.state().history)
     report.epoch(r, {}, r.epoch == trainer.state().best_epoch);
 
@@ -285,7 +204,7 @@ void add_how(CLI::App& app, TrainCommand& o) {
   group(app.add_option("--seed", c.seed, "Of the split, the order, the new head, dropout"))->capture_default_str();
   group(app.add_option("--optimizer", c.optimizer, "sgd or adamw"))
       ->transform(CLI::CheckedTransformer(optimizers))
-      ->default_str("adamw");
+      ->option_text("NAME=adamw");
   group(app.add_option("--lr", o.learning_rate,
                        "Learning rate; default: 1e-3 for a head or from scratch, 1e-4 where a "
                        "trunk trains (sgd: 1e-2, 5e-2, 1e-3)"));
@@ -297,7 +216,7 @@ void add_how(CLI::App& app, TrainCommand& o) {
   group(app.add_option("--eps", c.eps, "Of adamw"))->capture_default_str();
   group(app.add_option("--schedule", c.schedule, "Of the learning rate: constant, cosine or step"))
       ->transform(CLI::CheckedTransformer(schedules))
-      ->default_str("cosine");
+      ->option_text("NAME=cosine");
   group(app.add_option("--warmup", c.warmup_steps, "Steps in which the learning rate grows to its value"))
       ->capture_default_str();
   group(app.add_option("--step-epochs", c.step_epochs, "Schedule step: epochs until the rate drops"))

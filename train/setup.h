@@ -11,12 +11,11 @@
 namespace graft::train {
 
 struct RunRequest {
-  std::filesystem::path photos;  // a folder of class folders, with or without train/ and val/
-  std::filesystem::path from;    // a model file; empty: from scratch
-  std::string scratch;           // then: the network's name
-  TrainConfig config;            // model, dataset, trunk and classes are filled in
-  std::optional<double>
-      learning_rate;  // absent: 1e-3 for a head alone or from scratch, 1e-4 when a trained trunk moves
+  std::filesystem::path photos;         // a folder of class folders, with or without train/ and val/
+  std::filesystem::path from;           // a model file; empty: from scratch
+  std::string scratch;                  // then: the network's name
+  TrainConfig config;                   // model, dataset, trunk and classes are filled in
+  std::optional<double> learning_rate;  // absent: see default_learning_rate
 };
 
 struct RunSetup {
@@ -24,11 +23,14 @@ struct RunSetup {
   std::shared_ptr<const ModelFile> from;  // nullptr: from scratch
   ModelInfo model;
   TrainConfig config;
-  bool new_head = false;  // the classes are others than the file's
 };
 
 // Without patterns, a trained network keeps its trunk and trains the head alone. Throws Error: folders, classes,
 // patterns, files.
 RunSetup set_up(const RunRequest& request);
+
+// AdamW 1e-3, SGD 1e-2 for a head alone: it learns fast. A tenth of that where a trained trunk moves: it knows how to
+// see, and forgets when it is pushed. From scratch AdamW 1e-3, SGD 5e-2.
+double default_learning_rate(OptimizerKind optimizer, bool from_scratch, bool head_alone);
 
 }  // namespace graft::train
