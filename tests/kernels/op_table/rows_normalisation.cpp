@@ -83,6 +83,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{5, 3, 3, 17})
       .row(x{2, 9, 9, 33}, eps(0.25))
       .row(x{4, 6, 6, 64})
+      .row(x{2, 9, 13, 161})  // long enough for sums in several parts
       .row(x{37, 10})
       .row(x{3, 31, 37, 3})
       .row(x{2, 9, 7, 5}.filled(uniform(999, 1001)))
@@ -151,6 +152,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{5, 3, 3, 17}, with<dx, dweight, dbias, dresidual>, eps(1e-3))
       .row(x{2, 9, 9, 33}, with<dx, dweight, dbias>, eps(0.25))
       .row(x{4, 6, 6, 64}, with<dx, dweight, dbias>)
+      .row(x{2, 9, 13, 161}, with<dx, dweight, dbias>)
       .row(x{37, 10}, with<dx, dweight, dbias>)
       .row(x{3, 31, 37, 3}, with<dx, dweight, dbias>)
       .row(x{0, 4, 4, 5}, with<dx, dweight, dbias>)  // sums of nothing
