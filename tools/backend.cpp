@@ -16,10 +16,10 @@ void add_device_options(CLI::App& app, DeviceOptions& o) {
   app.add_option("--device", o.device,
                  "What computes: cpu, reference (slow, plain loops), cuda; auto: the fastest here")
       ->check(CLI::IsMember({"auto", "cpu", "reference", "cuda"}))
-      ->capture_default_str();
+      ->option_text("NAME=auto");
   app.add_option("--threads", o.threads, "Threads that compute; 0: one for each processor")
       ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
+      ->option_text("N=0");
 }
 
 std::shared_ptr<Device> open_device(const DeviceOptions& o) {
@@ -31,6 +31,8 @@ std::shared_ptr<Device> open_device(const DeviceOptions& o) {
   } else {
     const CpuOptions options{.threads = o.threads};
     const Status status = graft_cpu_backend(&options, &backend);
+    GRAFT_CHECK(status != Status::invalid_argument,
+                "GRAFT_MAX_ISA names no instruction set: sse4, avx2 and avx512 are known");
     GRAFT_CHECK(status == Status::ok, "the CPU backend cannot be used on this machine: {}; --device reference works",
                 status == Status::unsupported ? "it needs a processor with SSE4" : name_of(status));
   }

@@ -96,14 +96,14 @@ int run_command_line(CommandLine& line, int argc, const char* const* argv) {
       line.app.parse(argc, argv);
     } catch (const CLI::Success& help) {  // --help, --version
       const bool version = dynamic_cast<const CLI::CallForVersion*>(&help) != nullptr;
-      write_output(version ? std::string(help.what()) + "\n" : innermost(line.app).help());
+      write_output(version ? std::string(help.what()) + "\n" : line.app.help());
       flush_output();
       return kDone;
     } catch (const CLI::ParseError& error) {
       return report_wrong_use(line.app, error);
     }
     if (!line.run) {  // `graft`, `graft bench`
-      write_output(innermost(line.app).help());
+      write_output(line.app.help());
       flush_output();
       return kDone;
     }

@@ -110,7 +110,9 @@ void add_evaluate(CommandLine& line) {
                               evaluate);
   app.add_option("MODEL", o.model, "A model file")->required();
   app.add_option("DIR", o.folder, "A folder with a folder of photos for each class")->required();
-  app.add_option("--batch", o.batch, "Photos at a time")->check(CLI::Range(1, 65'536))->capture_default_str();
+  app.add_option("--batch", o.batch, "Photos at a time")
+      ->check(CLI::Range(1, 65'536))
+      ->option_text(fmt::format("N={}", o.batch));
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

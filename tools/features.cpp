@@ -80,7 +80,9 @@ void add_features(CommandLine& line) {
   app.add_option("DIR", o.folder, "Photos, or a folder with a folder of photos for each class")->required();
   app.add_option("-o,--output", o.output, "The HDF5 file to write: features, labels, files, class_names")->required();
   app.add_option("--layer", o.layer, "Whose values; default: what the classifying layer reads");
-  app.add_option("--batch", o.batch, "Photos at a time")->check(CLI::Range(1, 65'536))->capture_default_str();
+  app.add_option("--batch", o.batch, "Photos at a time")
+      ->check(CLI::Range(1, 65'536))
+      ->option_text(fmt::format("N={}", o.batch));
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

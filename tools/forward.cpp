@@ -68,8 +68,10 @@ void add_forward(CommandLine& line) {
   app.add_option("--layout", o.layout, "Order of axes in both files: nhwc or nchw")
       ->transform(
           CLI::CheckedTransformer(std::map<std::string, Layout>{{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}}))
-      ->default_str("nhwc");
-  app.add_option("--batch", o.batch, "Images at a time")->check(CLI::Range(1, 65'536))->capture_default_str();
+      ->option_text("NAME=nhwc");
+  app.add_option("--batch", o.batch, "Images at a time")
+      ->check(CLI::Range(1, 65'536))
+      ->option_text(fmt::format("N={}", o.batch));
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

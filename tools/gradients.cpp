@@ -109,7 +109,7 @@ void add_gradients(CommandLine& line) {
   app.add_option("--layout", o.layout, "Order of the images' axes: nhwc or nchw")
       ->transform(
           CLI::CheckedTransformer(std::map<std::string, Layout>{{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}}))
-      ->default_str("nhwc");
+      ->option_text("NAME=nhwc");
   app.add_flag("--training", o.training, "Batch norms use the batch's statistics; dropout stays off");
   auto* freeze = app.add_option("--freeze", o.patterns.freeze, "Layers that get no gradient (patterns with *)");
   app.add_option("--train", o.patterns.train, "Layers that do, and no others")->excludes(freeze);

@@ -160,7 +160,9 @@ void add_inspect(CommandLine& line) {
   auto* freeze =
       app.add_option("--freeze", o.patterns.freeze, "Layers that would not train (patterns with *, ? and [])");
   app.add_option("--train", o.patterns.train, "Layers that would, and no others")->excludes(freeze);
-  app.add_option("--batch", o.batch, "Images in a step")->check(CLI::Range(1, 65'536))->capture_default_str();
+  app.add_option("--batch", o.batch, "Images in a step")
+      ->check(CLI::Range(1, 65'536))
+      ->option_text(fmt::format("N={}", o.batch));
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

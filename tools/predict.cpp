@@ -64,7 +64,9 @@ void add_predict(CommandLine& line) {
   app.add_option("MODEL", o.model, "A model file")->required();
   app.add_option("PHOTO", o.photos, "JPEG and PNG files, and folders of them")->required();
   app.add_option("--top", o.top, "Answers for each photo")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  app.add_option("--batch", o.batch, "Photos at a time")->check(CLI::Range(1, 65'536))->capture_default_str();
+  app.add_option("--batch", o.batch, "Photos at a time")
+      ->check(CLI::Range(1, 65'536))
+      ->option_text(fmt::format("N={}", o.batch));
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

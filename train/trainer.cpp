@@ -199,7 +199,11 @@ EpochRecord Trainer::finish_epoch(const TrainEvents& events) {
   GRAFT_CHECK(p.training.images() > 0, "not one photo could be read; see the list of what was skipped");
   Metrics validation(static_cast<int64_t>(options_.config.classes.size()));
   io::Batch batch;
-  while (p.validation_loader.next(batch)) {
+  for (bool more = true; more;) {
+    more = p.validation_loader.next(batch);
+    for (const io::SkippedFile& s : batch.skipped)
+      if (events.skipped) events.skipped(s);
+    if (!more) break;
     p.rootstock.run(batch.images.data(), batch.size);
     const auto result = p.scion.predict(batch.labels);
     validation.add(result.logits, batch.labels, result.loss);

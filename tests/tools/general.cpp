@@ -1,0 +1,140 @@
+// The program as a whole: help, wrong use, output that goes nowhere.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/temporary_folder.h"
+#include "tests/tools/fixtures.h"
+#include "tests/tools/program.h"
+
+using namespace graft::test;
+using Catch::Matchers::Contains;
+using Json = nlohmann::json;
+
+TEST_CASE("graft alone, and --help, say what there is") {
+  const auto alone = run_graft({}), help = run_graft({"--help"});
+  CHECK(alone.code == 0);
+  CHECK(help.code == 0);
+  CHECK(alone.out == help.out);
+  for (const char* command : {"models", "convert", "inspect", "predict", "evaluate", "features", "forward", "gradients",
+                              "train", "bench", "devices"}) {
+    CHECK_THAT(alone.out, Contains(command));
+    const auto of_command = run_graft({command, "--help"});
+    CHECK(of_command.code == 0);
+    CHECK_THAT(of_command.out, Contains("Examples:") && Contains(std::string("Usage: graft ") + command));
+    CHECK(of_command.err.empty());
+  }
+  CHECK_THAT(run_graft({"--version"}).out, Catch::Matchers::StartsWith("graft 0."));
+}
+
+TEST_CASE("wrong use: exit code 2, what was meant, and where to read on") {
+  const auto option = run_graft({"predict", "a.h5", "b.jpg", "--tpo", "3"});
+  CHECK(option.code == 2);
+  CHECK(option.err == "graft: there is no option --tpo; did you mean --top?\nsee graft predict --help\n");
+  CHECK(option.out.empty());
+
+  const auto command = run_graft({"trian"});
+  CHECK(command.code == 2);
+  CHECK_THAT(command.err, Contains("there is no command trian; did you mean train?"));
+
+  // the unknown word is named although an argument is missing too
+  CHECK_THAT(run_graft({"predict", "--jsno"}).err, Contains("--jsno; did you mean --json?"));
+  CHECK_THAT(run_graft({"predict"}).err, Contains("MODEL is required"));
+  CHECK(run_graft({"predict"}).code == 2);
+  CHECK(run_graft({"train", "photos"}).code == 2);
+  CHECK(run_graft({"train", "photos", "--scratch", "resnet18", "--freeze", "fc"}).code == 2);
+  CHECK(run_graft({"train", "photos", "--from", "a.h5", "--freeze", "a", "--train", "b"}).code == 2);
+  CHECK(run_graft({"predict", "a.h5", "b.jpg", "--top", "0"}).code == 2);
+  CHECK(run_graft({"predict", "a.h5", "b.jpg", "--device", "tpu"}).code == 2);
+}
+
+TEST_CASE("models and devices, for people and as JSON") {
+  const auto models = run_graft({"models"}), json = run_graft({"models", "--json"});
+  CHECK(models.code == 0);
+  CHECK_THAT(models.out, Contains("resnet50") && Contains("25,557,032"));
+  std::istringstream lines(json.out);
+  bool found = false;
+  for (std::string line; std::getline(lines, line);) {
+    const auto model = Json::parse(line);
+    if (model["name"] != "efficientnet_lite0") continue;
+    found = true;
+    CHECK(model["parameters"] == 4652008);
+    CHECK(model["classes"] == 1000);
+  }
+  CHECK(found);
+
+  const auto devices = run_graft({"devices"});
+  CHECK(devices.code == 0);
+  CHECK_THAT(devices.out, Contains("reference  yes") && Contains("cuda       no"));
+  const auto lowered = run_graft({"devices"}, {.environment = {"GRAFT_MAX_ISA=sse4"}});
+  CHECK_THAT(lowered.out, Contains("SSE4"));
+  CHECK_THAT(run_graft({"devices"}, {.environment = {"GRAFT_MAX_ISA=mmx"}}).out, Contains("GRAFT_MAX_ISA"));
+}
+
+TEST_CASE("a GPU that is asked for is not replaced by the CPU") {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  write_png(folder / "a.png", 16, {1, 2, 3}, 0);
+  const auto run =
+      run_graft({"predict", (folder / "tiny.h5").string(), (folder / "a.png").string(), "--device", "cuda"});
+  CHECK(run.code == 1);
+  CHECK_THAT(run.err, Contains("no GPU backend in this build"));
+  CHECK(run.out.empty());
+}
+
+TEST_CASE("output on a full device is an error, output that nobody reads is none") {
+  CHECK(run_graft({"models"}, {.out = "/dev/full"}).code == 1);
+  CHECK_THAT(run_graft({"models"}, {.out = "/dev/full"}).err, Contains("No space left"));
+  // `graft models | true`: no message and no signal
+  FILE* shell = popen("{ '" GRAFT_PROGRAM "' models --json; echo code $? >&2; } 2>&1 >/dev/null | cat", "r");
+  char line[64] = "";
+  REQUIRE(shell != nullptr);
+  CHECK(std::fgets(line, sizeof line, shell) != nullptr);
+  pclose(shell);
+  CHECK(std::string(line) == "code 0\n");
+  FILE* cut = popen("exec 3>&1; { sleep 0.2; '" GRAFT_PROGRAM "' models 2>&3; echo code $? >&3; } | true", "r");
+  REQUIRE(cut != nullptr);
+  std::string said;
+  while (std::fgets(line, sizeof line, cut)) said += line;
+  pclose(cut);
+  CHECK(said == "code 0\n");
+}
+
+TEST_CASE("inspect shows layers, classes and the graft line") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "tiny.h5").string();
+  write_tiny_model(model, {"ant", "bee", "cat"});
+  const auto plain = run_graft({"inspect", model});
+  CHECK(plain.code == 0);
+  CHECK_THAT(plain.out, Contains("conv1") && Contains("3: ant, bee, cat") && !Contains("graft line"));
+
+  const auto line = run_graft({"inspect", model, "--train", "fc"});
+  CHECK(line.code == 0);
+  CHECK_THAT(line.out, Contains("= the graft line =") && Contains("trains: 27 parameters"));
+  CHECK(line.out.find("conv2") < line.out.find("graft line"));
+  CHECK(line.out.find("graft line") < line.out.find("dropout"));  // active above a trainable head
+
+  const auto json = Json::parse(run_graft({"inspect", model, "--freeze", "conv1", "bn1", "--json"}).out);
+  CHECK(json["class_names"] == Json({"ant", "bee", "cat"}));
+  CHECK(json["preprocessing"]["crop"] == 16);
+  CHECK(json["step"]["trained_parameters"] == 8 * 8 * 9 + 16 + 27);
+  CHECK(json["step"]["frozen_parameters"] == 3 * 8 * 9 + 16);
+  CHECK(json["step"]["step_arena_bytes"] >= json["step"]["step_lower_bound_bytes"]);
+  CHECK(json["step"]["step_lower_bound_bytes"] > 0);
+  for (const auto& layer : json["layers"])
+    if (layer["name"] == "conv1" || layer["name"] == "bn1") CHECK(layer["in_training"] == "below the line");
+}
+
+TEST_CASE("bench models answers with three numbers, for a file and for a name") {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  for (const std::string& model : {(folder / "tiny.h5").string(), std::string("resnet20")}) {
+    const auto run = run_graft(
+        {"bench", "models", "--model", model, "--batch", "2", "--threads", "1", "--seconds", "0.05", "--json"});
+    CHECK(run.code == 0);
+    const auto json = Json::parse(run.out);
+    CHECK(json.size() == 3);
+    CHECK(json["images_per_second"] > 0);
+    CHECK(json["milliseconds"].get<double>() * json["images_per_second"].get<double>() == Approx(2000));
+    CHECK(json["peak_bytes"] > 0);
+  }
+}

@@ -1,0 +1,179 @@
+// A run that was stopped, however it was stopped, goes on to the same bytes.
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <random>
+#include <thread>
+
+#include "tests/support/commit_seed.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/tools/fixtures.h"
+#include "tests/tools/program.h"
+
+using namespace graft::test;
+using Catch::Matchers::Contains;
+using std::chrono::milliseconds;
+
+namespace {
+
+// Everything that has state is in play: dropout, stochastic depth, moments of the optimiser, running statistics, random
+// crops, an order of the photos, a last batch that is not full.
+std::vector<std::string> arguments(std::vector<std::string> more = {}) {
+  std::vector<std::string> all = {"train",
+                                  "squares",
+                                  "--from",
+                                  "tiny.h5",
+                                  "-o",
+                                  "out.h5",
+                                  "--train",
+                                  "*",
+                                  "--epochs",
+                                  "6",
+                                  "--batch",
+                                  "5",
+                                  "--checkpoint-seconds",
+                                  "0"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+struct Files {
+  std::string model, checkpoint;
+  friend bool operator==(const Files&, const Files&) = default;
+};
+
+class Bench {
+ public:
+  Bench() {
+    make_squares(folder_ / "squares", 9);
+    write_tiny_model(folder_ / "tiny.h5", {"x", "y"});
+  }
+  RunOptions here() const { return {.folder = folder_.path()}; }
+  const std::filesystem::path& folder() const { return folder_.path(); }
+  Files files() const { return {read_file(folder_ / "out.h5"), read_file(folder_ / "out.last.h5")}; }
+  void clear() const {
+    for (const char* name : {"out.h5", "out.last.h5", "out.log.jsonl"}) std::filesystem::remove(folder_ / name);
+  }
+  Files uninterrupted(std::vector<std::string> more = {}) const {
+    clear();
+    const auto run = run_graft(arguments(std::move(more)), here());
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    return files();
+  }
+  int64_t stages() const {  // files of half-done saves
+    int64_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+      count += entry.path().filename().string().find(".tmp-") != std::string::npos;
+    return count;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+void wait_for_checkpoint(const Bench& bench, Program& program) {
+  while (program.running() && !std::filesystem::exists(bench.folder() / "out.last.h5"))
+    std::this_thread::sleep_for(milliseconds(1));
+}
+
+// Kills a run again and again at moments drawn from `seed`, and lets the last one finish.
+void kill_and_resume(int kills, uint64_t seed) {
+  const Bench bench;
+  const Files expected = bench.uninterrupted();
+  bench.clear();
+  std::mt19937_64 random(seed);
+  int killed = 0;
+  for (int i = 0; i < kills; ++i) {
+    Program program(arguments({"--resume"}), bench.here());
+    if (i % 2 == 1) {
+      // Within a save: a stage is there while it is being written.
+      for (int spin = 0; spin < 4000 && bench.stages() == 0 && program.running(); ++spin)
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    } else {
+      std::this_thread::sleep_for(milliseconds(random() % 250));
+    }
+    program.signal(SIGKILL);
+    killed += program.wait().code == 128 + SIGKILL;
+  }
+  CHECK(killed >= kills / 2);
+  const auto last = run_graft(arguments({"--resume"}), bench.here());
+  INFO(last.err);
+  REQUIRE(last.code == 0);
+  CHECK((bench.files() == expected));
+  CHECK(bench.stages() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("the same seed twice, threads of any number: the same bytes") {
+  const Bench bench;
+  const Files expected = bench.uninterrupted();
+  CHECK((bench.uninterrupted() == expected));
+  CHECK((bench.uninterrupted({"--loader-threads", "1"}) == expected));
+  CHECK((bench.uninterrupted({"--loader-threads", "4"}) == expected));
+  CHECK((bench.uninterrupted({"--threads", "1"}) == expected));
+  CHECK((bench.uninterrupted({"--threads", "3"}) == expected));
+  CHECK_FALSE((bench.uninterrupted({"--seed", "4"}) == expected));
+}
+
+TEST_CASE("Ctrl-C ends the step, saves, says how to go on; then the bytes are those of an undisturbed run") {
+  const Bench bench;
+  const Files expected = bench.uninterrupted();
+  for (const int signal : {SIGINT, SIGTERM}) {
+    bench.clear();
+    Program program(arguments(), bench.here());
+    wait_for_checkpoint(bench, program);
+    program.signal(signal);
+    const auto run = program.wait();
+    REQUIRE(run.code == 130);
+    CHECK_THAT(run.err, Contains("interrupted: saved out.last.h5") &&
+                            Contains("go on with: graft train squares --from tiny.h5 -o out.h5 --train '*'") &&
+                            Contains("--resume"));
+    CHECK_FALSE((bench.files() == expected));
+    const auto resumed = run_graft(arguments({"--resume"}), bench.here());
+    INFO(resumed.err);
+    REQUIRE(resumed.code == 0);
+    CHECK((bench.files() == expected));
+  }
+  // nothing is left to do: nothing changes
+  const auto again = run_graft(arguments({"--resume"}), bench.here());
+  CHECK(again.code == 0);
+  CHECK((bench.files() == expected));
+}
+
+TEST_CASE("a run killed at a few random moments, some within a save, and resumed: the same bytes") {
+  kill_and_resume(4, commit_seed());
+}
+
+TEST_CASE("a run killed at 20 random moments and resumed: the same bytes", "[.full]") {
+  kill_and_resume(20, commit_seed());
+}
+
+TEST_CASE("resuming with other settings, photos or weights is refused; what is there stays") {
+  const Bench bench;
+  const Files before = bench.uninterrupted();
+  const auto refused = [&](const std::vector<std::string>& more, const char* why) {
+    const auto run = run_graft(arguments(more), bench.here());
+    CHECK(run.code == 1);
+    CHECK_THAT(run.err, Contains("other settings") && Contains(why));
+    CHECK((bench.files() == before));
+  };
+  refused({"--resume", "--lr", "0.5"}, "learning_rate: 0.0001 there, 0.5 here");
+  write_png(bench.folder() / "squares/red/new.png", 32, {200, 20, 30}, 5);
+  refused({"--resume"}, "dataset");
+  std::filesystem::remove(bench.folder() / "squares/red/new.png");
+  write_tiny_model(bench.folder() / "tiny.h5", {"x", "y"}, 2);
+  refused({"--resume"}, "trunk");
+}
+
+TEST_CASE("a damaged checkpoint is refused") {
+  const Bench bench;
+  bench.uninterrupted();
+  std::string bytes = read_file(bench.folder() / "out.last.h5");
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
+  write_text(bench.folder() / "out.last.h5", bytes);
+  const auto run = run_graft(arguments({"--resume"}), bench.here());
+  CHECK(run.code == 1);
+  CHECK_THAT(run.err, Contains("out.last.h5"));
+}
