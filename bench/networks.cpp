@@ -26,10 +26,8 @@ using namespace graft;
 models::ReadWeights drawn_weights(const models::Graph& graph, const std::shared_ptr<Device>& device) {
   auto network = std::make_shared<models::Network>(graph, device);
   train::initialise(*network, 0, [](const models::Parameter&) { return true; });
-  auto cached = std::make_shared<std::pair<std::string, std::vector<float>>>();
-  return [network, cached](const std::string& name, int64_t first, int64_t count, float* out) {
-    if (cached->first != name) *cached = {name, network->get(name)};
-    std::copy_n(cached->second.begin() + first, count, out);
+  return [network, read = network->reader()](const std::string& name, int64_t first, int64_t count, float* out) {
+    read(name, first, count, out);
   };
 }
 

@@ -65,6 +65,9 @@ class Fuser {
   }
 
   void fuse_forward(size_t c) {
+    const BatchNormFields plain = batch_norm_fields(calls_[c]);
+    if (plain.residual.present() || plain.activation != Activation::none)
+      return;       // one residual, one activation a call
     size_t at = c;  // where the fused call will stand
     TensorView y = batch_norm_fields(calls_[c]).y, residual;
     std::vector<size_t> absorbed;

@@ -1,5 +1,9 @@
 #include "graft/trainer.h"
 
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
 #include "core/error.h"
 #include "graft/open_device.h"
 #include "train/setup.h"
@@ -47,7 +51,9 @@ TrainResult Trainer::run(const std::filesystem::path& output, const std::functio
                           .config = setup.config,
                           .output = output,
                           .resume = state_->resume,
-                          .loader_threads = std::max(1, state_->threads),
+                          .loader_threads = state_->threads > 0 ? state_->threads
+                                                                : static_cast<int>(std::clamp(
+                                                                      std::thread::hardware_concurrency(), 1u, 8u)),
                           .stop = &stop});
   TrainResult result;
   train::TrainEvents events;

@@ -25,7 +25,7 @@ struct TrainSettings {
   double label_smoothing = 0;
   bool augment = true;  // random crops and flips
   uint64_t seed = 0;    // the same seed on the same machine gives the same bytes
-  bool resume = false;  // go on from the checkpoint beside the output
+  bool resume = false;  // go on from the checkpoint beside the output, if there is one
 };
 
 struct EpochReport {

@@ -23,6 +23,10 @@ std::string random_suffix() {
   return fmt::format("{:08x}", bits);
 }
 
+bool is_suffix(const std::string& text) {
+  return text.size() == 8 && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
 std::filesystem::path folder_of(const std::filesystem::path& file) {
   return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
 }
@@ -70,7 +74,8 @@ void StagedFile::remove_abandoned() const {
   std::error_code error;
   for (std::filesystem::directory_iterator at(folder_of(target_), error), end; !error && at != end;
        at.increment(error)) {
-    if (!at->path().filename().string().starts_with(prefix)) continue;
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with(prefix) || !is_suffix(name.substr(prefix.size()))) continue;
     const int fd = ::open(at->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) continue;
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(at->path().c_str());

@@ -1,5 +1,7 @@
 #include "models/network.h"
 
+#include <algorithm>
+
 #include "core/ops.h"
 #include "models/axes.h"
 #include "models/shapes.h"
@@ -54,6 +56,16 @@ std::vector<float> Network::in_file_order(const std::string& name, const Tensor&
     to_file_order(e.info, values.to_vector<float>().data(), file.data());
   }
   return file;
+}
+
+std::function<void(const std::string&, int64_t, int64_t, float*)> Network::reader() const {
+  auto held = std::make_shared<std::pair<std::string, std::vector<float>>>();  // the tensor being read
+  return [this, held](const std::string& name, int64_t first, int64_t count, float* out) {
+    if (held->first != name) *held = {name, get(name)};
+    GRAFT_CHECK(first >= 0 && count >= 0 && first + count <= static_cast<int64_t>(held->second.size()),
+                "{} has {} values, not {} from {} on", name, held->second.size(), count, first);
+    std::copy_n(held->second.begin() + first, count, out);
+  };
 }
 
 // One pass over the nodes: each op of the graph as the op of core that computes it.

@@ -64,6 +64,9 @@ class Network {
   // The same axes as `name`, for values such as a gradient.
   std::vector<float> in_file_order(const std::string& name, const Tensor& values) const;
 
+  // Ranges of parameters in file order, as CompiledPiece asks for them. The network must outlive it; for one thread.
+  std::function<void(const std::string& name, int64_t first, int64_t count, float* out)> reader() const;
+
   // Throws Error, with the layer's name, when shapes do not fit.
   WalkResult walk(const Walk& walk) const;
 

@@ -33,14 +33,7 @@ train::Predictor make_predictor(const BenchOptions& o, const std::shared_ptr<Dev
   if (std::filesystem::exists(o.model)) return {train::ModelFile(o.model), device, options};
   models::Network network(models::make_model(o.model), device);
   train::initialise(network, 0, [](const models::Parameter&) { return true; });
-  std::string cached;
-  std::vector<float> values;
-  return {network.graph(),
-          [&](const std::string& tensor, int64_t first, int64_t count, float* out) {
-            if (cached != tensor) values = network.get(cached = tensor);
-            std::copy_n(values.begin() + first, count, out);
-          },
-          device, options};
+  return {network.graph(), network.reader(), device, options};
 }
 
 // Seconds of one execution: the median of as many as fit the time, five at least, after two that warm up.

@@ -122,7 +122,9 @@ Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
   check_frozen_has_weights(options_);
   parts_ = std::make_unique<Parts>(options_);
   parts_->training = Metrics(static_cast<int64_t>(options_.config.classes.size()));
-  if (options_.resume) {
+  GRAFT_CHECK(!options_.from || options_.from->path() != options_.output,
+              "{}: the result would replace the model it starts from; give another name", options_.output.string());
+  if (options_.resume && std::filesystem::exists(checkpoint_path(options_.output))) {
     state_ = load_checkpoint(checkpoint_path(options_.output), options_.config, parts_->network, parts_->freeze,
                              parts_->optimizer, parts_->step);
     parts_->train_loader.restore(state_.loader);
@@ -148,7 +150,7 @@ TrainOutcome Trainer::run(const TrainEvents& events) {
   parts_->last_save = Clock::now();
   while (static_cast<int64_t>(state_.history.size()) < options_.config.epochs) {
     if (!train_epoch(events)) break;
-    finish_epoch(events);
+    if (!finish_epoch(events)) break;
     if (stop_requested() && static_cast<int64_t>(state_.history.size()) < options_.config.epochs) {
       outcome_.end = TrainEnd::interrupted;
       break;
@@ -194,12 +196,17 @@ bool Trainer::train_epoch(const TrainEvents& events) {
   }
 }
 
-EpochRecord Trainer::finish_epoch(const TrainEvents& events) {
+bool Trainer::finish_epoch(const TrainEvents& events) {
   Parts& p = *parts_;
   GRAFT_CHECK(p.training.images() > 0, "not one photo could be read; see the list of what was skipped");
   Metrics validation(static_cast<int64_t>(options_.config.classes.size()));
   io::Batch batch;
   for (bool more = true; more;) {
+    if (stop_requested()) {  // the epoch has no record yet: whoever resumes validates again
+      p.validation_loader.restore({});
+      outcome_.end = TrainEnd::interrupted;
+      return false;
+    }
     more = p.validation_loader.next(batch);
     for (const io::SkippedFile& s : batch.skipped)
       if (events.skipped) events.skipped(s);
@@ -213,6 +220,11 @@ EpochRecord Trainer::finish_epoch(const TrainEvents& events) {
                        validation.loss(), validation.top1()});
   }
   GRAFT_CHECK(validation.images() > 0, "not one photo of the validation set could be read");
+  if (!std::isfinite(validation.loss())) {
+    outcome_.end = TrainEnd::diverged;
+    outcome_.diverged_step = static_cast<int64_t>(p.step.step.item());
+    return false;
+  }
 
   const int64_t steps_per_epoch = std::max<int64_t>(1, p.train_loader.batches());
   const auto done_steps = static_cast<int64_t>(p.step.step.item());
@@ -239,7 +251,7 @@ EpochRecord Trainer::finish_epoch(const TrainEvents& events) {
   state_.sums = {};
   if (events.epoch) events.epoch(record, seconds_since(p.epoch_start), best);
   save(false);
-  return record;
+  return true;
 }
 
 void Trainer::save(bool now) {
@@ -253,12 +265,10 @@ void Trainer::write_output() {
   ModelInfo info = options_.model;
   info.training = to_json(options_.config);
   io::GraftFileWriter writer(options_.output);
-  std::string cached;  // the tensor whose values are in hand
-  std::vector<float> values;
+  const auto above = parts_->network.reader();
   write_model(writer, info, [&](const std::string& tensor, int64_t first, int64_t count, float* out) {
-    if (!parts_->network.has(tensor)) return options_.from->read(tensor, first, count, out);
-    if (cached != tensor) values = parts_->network.get(cached = tensor);
-    std::copy_n(values.begin() + first, count, out);
+    if (parts_->network.has(tensor)) return above(tensor, first, count, out);
+    options_.from->read(tensor, first, count, out);
   });
   writer.commit();
 }

@@ -74,7 +74,7 @@ class Trainer {
  private:
   struct Parts;
   bool train_epoch(const TrainEvents& events);  // false: stopped inside it
-  EpochRecord finish_epoch(const TrainEvents& events);
+  bool finish_epoch(const TrainEvents& events);  // the same
   void save(bool now);
   void write_output();
   bool stop_requested() const { return options_.stop && options_.stop->load(); }

@@ -109,7 +109,7 @@ std::filesystem::path find_index_helper() {
   }
   const auto folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
   const std::filesystem::path places[] = {folder / kHelper, folder.parent_path() / "libexec" / "graft" / kHelper,
-                                          GRAFT_H5_INDEX_BUILT};
+                                          GRAFT_H5_INDEX_INSTALLED, GRAFT_H5_INDEX_BUILT};
   for (const auto& place : places)
     if (std::filesystem::is_regular_file(place, ignored)) return place;
   fail("{} is missing: it belongs beside the program or in ../libexec/graft; GRAFT_H5_INDEX can say where it is",

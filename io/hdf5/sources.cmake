@@ -26,6 +26,6 @@ list(APPEND GRAFT_IO_SOURCES hdf5/graft_file.cpp hdf5/graft_file_writer.cpp hdf5
      staged_file.cpp)
 list(APPEND GRAFT_IO_LINK graft_h5_indexer graft_hdf5)
 set_source_files_properties(hdf5/guarded_index.cpp PROPERTIES
-                            COMPILE_DEFINITIONS "GRAFT_H5_INDEX_BUILT=\"${PROJECT_BINARY_DIR}/graft-h5-index\"")
+                            COMPILE_DEFINITIONS "GRAFT_H5_INDEX_BUILT=\"${PROJECT_BINARY_DIR}/graft-h5-index\";GRAFT_H5_INDEX_INSTALLED=\"${CMAKE_INSTALL_PREFIX}/libexec/graft/graft-h5-index\"")
 set_source_files_properties(hdf5/graft_file_writer.cpp PROPERTIES COMPILE_DEFINITIONS H5_USE_110_API)
 cmake_language(DEFER CALL add_dependencies graft_io graft-h5-index)  # once all parts are listed

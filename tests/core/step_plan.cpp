@@ -1,6 +1,7 @@
 #include "core/step_plan.h"
 
 #include <catch2/catch.hpp>
+#include <functional>
 
 #include "core/ops.h"
 #include "core/tape.h"
@@ -132,6 +133,22 @@ TEST_CASE("a kept tensor is not fused away") {
   const Tensor eager = ops::batch_norm_training(x, w, b, 1e-5).y;
   CHECK(plan.result(0).to_vector<float>() == eager.to_vector<float>());
   CHECK(plan.result(1).to_vector<float>() == ops::relu(eager).to_vector<float>());
+}
+
+TEST_CASE("a batch norm takes one residual and one activation, not the next ones too") {
+  const auto d = test::reference_device();
+  const Tensor x = test::random_tensor(d, {4, 6}, 1, DType::f32), w = full(d, {6}, 1), b = full(d, {6}, 0),
+               r1 = test::random_tensor(d, {4, 6}, 2, DType::f32), r2 = test::random_tensor(d, {4, 6}, 3, DType::f32);
+  const auto norm = [&] { return ops::batch_norm_training(x, w, b, 1e-5).y; };
+  const auto two_residuals = [&] { return ops::relu(ops::add(ops::add(norm(), r1), r2)); };
+  const auto two_activations = [&] { return ops::relu(ops::add(ops::relu6(ops::add(norm(), r1)), r2)); };
+  for (const std::function<Tensor()>& chain : {std::function<Tensor()>(two_residuals), {two_activations}}) {
+    Recorder recorder(d);
+    const Tensor y = chain();
+    StepPlan plan(recorder.finish(), {y});
+    plan.execute();
+    CHECK(largest_difference(plan.result(0).to_vector<float>(), chain().to_vector<float>()) < 1e-6);
+  }
 }
 
 TEST_CASE("a failing call of a plan names its layer") {

@@ -6,6 +6,7 @@
 #include "core/ops.h"
 #include "core/step_plan.h"
 #include "core/tape.h"
+#include "models/compile.h"
 #include "models/network.h"
 #include "models/registry.h"
 #include "tests/support/devices.h"
@@ -53,6 +54,22 @@ std::vector<float> as_f32(const Tensor& t) {
   return {values.begin(), values.end()};
 }
 
+// The same network folded, fused and packed.
+void check_compiled(const NetworkExpectation& e, const test::ModeExpectation& expected, const Subject& s) {
+  const Graph& graph = s.network.graph();
+  const PieceRequest request{
+      .taps = {graph.outputs[0].node}, .batch = e.input[0], .height = e.input[2], .width = e.input[3]};
+  const CompiledPiece piece(s.network.device()->backend(), make_plan(graph, request), s.network.reader());
+  const Tensor logits = empty(s.network.device(), piece.output_shape(0));
+  const void* input = s.images.view().data;
+  void* output = logits.view().data;
+  piece.run({&input, 1}, {&output, 1});
+  const test::Difference difference =
+      test::compare(expected.outputs, "logits", std::span<const float>(logits.to_vector<float>()), test::kOutputBound);
+  INFO("compiled");
+  CHECK(difference.text == "");
+}
+
 void check_mode(const NetworkExpectation& e, const test::ModeExpectation& expected,
                 const std::shared_ptr<Device>& device, DType dtype, bool training) {
   CAPTURE(e.network, training, device->description());
@@ -67,6 +84,7 @@ void check_mode(const NetworkExpectation& e, const test::ModeExpectation& expect
                                             .wanted = {graph.outputs[0].node}});
   const Tensor& logits = walked.values[0];
   const Tensor loss = ops::cross_entropy(logits, s.labels);
+  if (!training && dtype == DType::f32) check_compiled(e, expected, s);
   const auto grads = gradients(loss, wrt);
 
   const std::vector<float> loss_value = {static_cast<float>(loss.item())};
