@@ -9,7 +9,9 @@
 #include "kernels/reference/reference_backend.h"
 #include "models/compile.h"
 #include "models/graph.h"
+#include "models/network.h"
 #include "models/shapes.h"
+#include "tests/support/devices.h"
 
 namespace graft::test {
 
@@ -47,9 +49,8 @@ using Values = std::vector<std::vector<float>>;
 
 // The request's taps, for hashed inputs.
 inline Values run_piece(const models::Graph& graph, const models::PieceRequest& request,
-                        const models::RewriteOptions& options = {}) {
-  const models::CompiledPiece piece(reference_backend(), models::make_plan(graph, request, options),
-                                    hashed_weights(graph));
+                        const models::RewriteOptions& options = {}, const Backend& backend = reference_backend()) {
+  const models::CompiledPiece piece(backend, models::make_plan(graph, request, options), hashed_weights(graph));
   Values inputs, outputs;
   std::vector<const void*> in;
   std::vector<void*> out;
@@ -63,6 +64,29 @@ inline Values run_piece(const models::Graph& graph, const models::PieceRequest& 
   for (auto& v : outputs) out.push_back(v.data());
   piece.run(in, out);
   return outputs;
+}
+
+// The same values from ops on the reference in f64, node by node: nothing of a piece has a part in them.
+inline Values interpret(const models::Graph& graph, const models::PieceRequest& request) {
+  const auto device = reference_device();
+  models::Network network(graph, device, DType::f64);
+  const auto read = hashed_weights(graph);
+  for (const auto& entry : network.entries()) {
+    std::vector<float> values(static_cast<size_t>(entry.info.shape.numel()));
+    read(entry.info.name, 0, entry.info.shape.numel(), values.data());
+    network.set(entry.info.name, values);
+  }
+  const models::Input& size = graph.input();
+  const Tensor image = empty(device, {request.batch, size.height, size.width, size.channels}, DType::f64);
+  std::vector<double> pixels(static_cast<size_t>(image.numel()));
+  for (size_t k = 0; k < pixels.size(); ++k) pixels[k] = hashed(1, static_cast<int64_t>(k));
+  image.assign(std::span<const double>(pixels));
+  Values values;
+  for (const Tensor& t : network.walk({.given = {{0, image}}, .wanted = request.taps}).values) {
+    const auto exact = t.to_vector<double>();
+    values.emplace_back(exact.begin(), exact.end());
+  }
+  return values;
 }
 
 // ‖a − b‖ / ‖b‖; infinite when one has a NaN or the sizes differ
