@@ -73,7 +73,7 @@ class Trainer {
 
  private:
   struct Parts;
-  bool train_epoch(const TrainEvents& events);  // false: stopped inside it
+  bool train_epoch(const TrainEvents& events);   // false: stopped inside it
   bool finish_epoch(const TrainEvents& events);  // the same
   void save(bool now);
   void write_output();
