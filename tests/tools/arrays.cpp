@@ -49,7 +49,7 @@ std::vector<float> to_nchw(const std::vector<float>& in, int64_t count, int64_t 
 
 }  // namespace
 
-TEST_CASE("forward: rows do not depend on the batch; both layouts agree") {
+TEST_CASE("forward: rows do not depend on the batch, both layouts agree") {
   const TemporaryFolder folder;
   const std::string model = (folder / "tiny.h5").string(), in = (folder / "in.npy").string(),
                     out = (folder / "out.npy").string();

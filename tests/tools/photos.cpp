@@ -77,7 +77,7 @@ TEST_CASE("predict answers the others when a photo cannot be read") {
   CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 3);
 }
 
-TEST_CASE("evaluate counts by class; folders are matched to the model's classes by name") {
+TEST_CASE("evaluate counts by class, folders are matched to the model's classes by name") {
   const TemporaryFolder folder;
   const std::string model = (folder / "tiny.h5").string();
   write_tiny_model(model, {"red", "green", "yellow", "blue"});

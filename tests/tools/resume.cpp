@@ -117,7 +117,7 @@ TEST_CASE("the same seed twice, threads of any number: the same bytes") {
   CHECK_FALSE((bench.uninterrupted({"--seed", "4"}) == expected));
 }
 
-TEST_CASE("Ctrl-C ends the step, saves, says how to go on; then the bytes are those of an undisturbed run") {
+TEST_CASE("Ctrl-C ends the step, saves, says how to go on, then the bytes are those of an undisturbed run") {
   const Bench bench;
   const Files expected = bench.uninterrupted();
   for (const int signal : {SIGINT, SIGTERM}) {
@@ -150,7 +150,7 @@ TEST_CASE("a run killed at 20 random moments and resumed: the same bytes", "[.fu
   kill_and_resume(20, commit_seed());
 }
 
-TEST_CASE("resuming with other settings, photos or weights is refused; what is there stays") {
+TEST_CASE("resuming with other settings, photos or weights is refused, what is there stays") {
   const Bench bench;
   const Files before = bench.uninterrupted();
   const auto refused = [&](const std::vector<std::string>& more, const char* why) {

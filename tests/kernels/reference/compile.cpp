@@ -140,7 +140,7 @@ TEST_CASE("a compiled piece equals its calls run one by one") {
   CHECK(std::string(kernels[5]) == "reference.matmul");
 }
 
-TEST_CASE("temporaries live from their first use to their last; unused ones not at all") {
+TEST_CASE("temporaries live from their first use to their last, unused ones not at all") {
   const Loaded loaded{SmallPiece()};
   REQUIRE(loaded.lifetimes.size() == 3);
   const auto check = [&](int i, int64_t bytes, int32_t first, int32_t last) {

@@ -32,7 +32,7 @@ TEST_CASE("padding is left out, not multiplied by 0") {
   check_close(y.data, {10});
 }
 
-TEST_CASE("the first NaN wins a maximum; −∞ beats padding") {
+TEST_CASE("the first NaN wins a maximum, −∞ beats padding") {
   Values x({1, 1, 4, 1}, {1, kNaN, kNaN, 9}), y({1, 1, 1, 1});
   Values<uint8_t> index(y.shape);
   CHECK(run(MaxPoolArgs{x, y, index, {.window = {1, 4}, .stride = {}, .pad = {}}}) == Status::ok);
