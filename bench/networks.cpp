@@ -66,12 +66,8 @@ struct Train : Task {
     config.momentum = 0.9;
     for (int64_t i = 0; i < batch; ++i) labels.push_back(i * 37 % models::classes_of(graph));
     train::initialise(network, 0, [](const models::Parameter&) { return true; });
-    network.require_gradients(
-        [&](const models::Parameter& p) { return !head_only || p.name.starts_with(graph.head + "."); });
-    std::vector<train::TrainedParameter> trained;
-    for (const auto& entry : network.entries())
-      if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor, entry.info.shape.rank > 1});
-    optimizer = std::make_unique<train::Optimizer>(config, trained);
+    network.require_gradients(freeze);
+    optimizer = std::make_unique<train::Optimizer>(config, train::trained_parameters(network));
     rootstock = std::make_unique<train::Rootstock>(graph, freeze, device, batch, graph.input().height,
                                                    graph.input().width, drawn_weights(graph, device));
     scion = std::make_unique<train::Scion>(network, freeze, *rootstock, config, *optimizer, state);

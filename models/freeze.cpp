@@ -159,6 +159,12 @@ bool matches(std::string_view pattern, std::string_view name) {
   return p == pattern.size();
 }
 
+std::vector<bool> FreezePlan::above() const {
+  std::vector<bool> result = below;
+  result.flip();
+  return result;
+}
+
 FreezePlan plan_freeze(const Graph& graph, const FreezePatterns& patterns) {
   GRAFT_CHECK(patterns.freeze.empty() || patterns.train.empty(),
               "{}: give patterns of what to freeze or of what to train, not both", graph.name);

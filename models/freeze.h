@@ -25,6 +25,8 @@ struct FreezePlan {
   std::vector<bool> frozen;     // by node: in inference mode
   std::vector<bool> below;      // by node: below the line
 
+  std::vector<bool> above() const;  // by node: the rest
+
   // The values that cross the line: computed below, read above or given out. In the graph's order.
   std::vector<NodeId> taps;
 };

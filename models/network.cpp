@@ -28,6 +28,13 @@ void Network::require_gradients(const std::function<bool(const Parameter&)>& tra
   for (Entry& e : entries_) e.tensor.set_requires_grad(!e.info.is_buffer && trained(e.info));
 }
 
+void Network::require_gradients(const FreezePlan& freeze) {
+  std::map<std::string, bool> trains;
+  const auto all = parameters_of(graph_);
+  for (size_t i = 0; i < all.size(); ++i) trains[all[i].name] = freeze.trainable[i];
+  require_gradients([&](const Parameter& p) { return trains.at(p.name); });
+}
+
 void Network::set(const std::string& name, std::span<const float> values) {
   const Entry& e = entry(name);
   GRAFT_CHECK(static_cast<int64_t>(values.size()) == e.tensor.numel(), "{}: {} values do not fill {}", name,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "models/freeze.h"
 #include "models/graph.h"
 
 namespace graft::models {
@@ -57,6 +58,7 @@ class Network {
 
   // Tells the tape which parameters are trained; buffers never are.
   void require_gradients(const std::function<bool(const Parameter&)>& trained);
+  void require_gradients(const FreezePlan& freeze);  // of this network's graph
 
   // One parameter, all elements, in file order (PyTorch's axes).
   void set(const std::string& name, std::span<const float> values);

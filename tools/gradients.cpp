@@ -52,11 +52,8 @@ int gradients(const GradientsOptions& o) {
 
   const auto device = open_device(o.device);
   models::Network network(graph, device);
-  std::map<std::string, bool> trainable;
-  const auto parameters = models::parameters_of(graph);
-  for (size_t i = 0; i < parameters.size(); ++i) trainable[parameters[i].name] = freeze.trainable[i];
   for (const auto& entry : network.entries()) network.set(entry.info.name, model.read_all(entry.info.name));
-  network.require_gradients([&](const models::Parameter& p) { return trainable.at(p.name); });
+  network.require_gradients(freeze);
 
   std::vector<bool> training(freeze.frozen.size());
   for (size_t i = 0; i < training.size(); ++i) training[i] = o.training && !freeze.frozen[i];

@@ -2,6 +2,20 @@
 
 namespace graft::train {
 
+namespace {
+
+// Weight decay pulls weights of convolutions and linear layers; biases and the scales of norms are left alone.
+bool decays(const models::Parameter& p) { return p.axes != models::Axes::channels; }
+
+}  // namespace
+
+std::vector<TrainedParameter> trained_parameters(const models::Network& network) {
+  std::vector<TrainedParameter> trained;
+  for (const auto& entry : network.entries())
+    if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor, decays(entry.info)});
+  return trained;
+}
+
 StepState::StepState(const std::shared_ptr<Device>& device, uint64_t seed)
     : learning_rate(full(device, {1}, 0, DType::f64)),
       step(full(device, {1}, 0, DType::i64)),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "models/network.h"
 #include "train/config.h"
 
 namespace graft::train {
@@ -15,6 +16,9 @@ struct TrainedParameter {
   Tensor tensor;
   bool decays = true;  // weights do, biases and the parameters of norms do not
 };
+
+// Those of the network that require a gradient, in its order.
+std::vector<TrainedParameter> trained_parameters(const models::Network& network);
 
 // What all calls of a step share, in device memory.
 struct StepState {

@@ -28,20 +28,12 @@ TrainPlanReport plan_step_memory(const models::Graph& graph, const models::Freez
   }
   if (report.trained_parameters == 0) return report;
 
-  std::vector<bool> above(freeze.below.size());
-  for (size_t i = 0; i < above.size(); ++i) above[i] = !freeze.below[i];
-  models::Network network(graph, device, DType::f32, above);
-  std::map<std::string, bool> trainable;
-  const auto all = models::parameters_of(graph);
-  for (size_t i = 0; i < all.size(); ++i) trainable[all[i].name] = freeze.trainable[i];
-  network.require_gradients([&](const models::Parameter& p) { return trainable.at(p.name); });
-  std::vector<TrainedParameter> trained;
-  for (const auto& entry : network.entries())
-    if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor});
+  models::Network network(graph, device, DType::f32, freeze.above());
+  network.require_gradients(freeze);
 
   TrainConfig config;
   config.batch = batch;
-  Optimizer optimizer(config, std::move(trained));
+  Optimizer optimizer(config, trained_parameters(network));
   StepState state(device, 0);
   Scion scion(network, freeze, rootstock, config, optimizer, state);
   report.step_arena_bytes = scion.statistics(batch).arena_bytes;

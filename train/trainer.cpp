@@ -16,15 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::vector<bool> above_line(const models::FreezePlan& freeze) {
-  std::vector<bool> above(freeze.below.size());
-  for (size_t i = 0; i < above.size(); ++i) above[i] = !freeze.below[i];
-  return above;
-}
-
-// Weight decay pulls weights of convolutions and linear layers; biases and the scales of norms are left alone.
-bool decays(const models::Parameter& p) { return p.axes != models::Axes::channels; }
-
 io::LoaderOptions loader_options(const TrainOptions& o, bool training) {
   io::LoaderOptions l;
   l.preprocessing = o.model.preprocessing;
@@ -58,7 +49,7 @@ void check_frozen_has_weights(const TrainOptions& o) {
 struct Trainer::Parts {
   Parts(const TrainOptions& o)
       : freeze(models::plan_freeze(o.model.graph, {o.config.freeze, o.config.train})),
-        network(o.model.graph, o.device, DType::f32, above_line(freeze)),
+        network(o.model.graph, o.device, DType::f32, freeze.above()),
         optimizer(o.config, prepare_parameters(o)),
         step(o.device, o.config.seed),
         rootstock(o.model.graph, freeze, o.device, o.config.batch, o.model.preprocessing.crop,
@@ -79,13 +70,8 @@ struct Trainer::Parts {
       if (from_file(entry.info)) network.set(entry.info.name, o.from->read_all(entry.info.name));
     initialise(network, o.config.seed, [&](const models::Parameter& p) { return !from_file(p); });
 
-    std::map<std::string, bool> by_name;
-    const auto all = models::parameters_of(o.model.graph);
-    for (size_t i = 0; i < all.size(); ++i) by_name[all[i].name] = freeze.trainable[i];
-    network.require_gradients([&](const models::Parameter& p) { return by_name.at(p.name); });
-    std::vector<TrainedParameter> trained;
-    for (const auto& entry : network.entries())
-      if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor, decays(entry.info)});
+    network.require_gradients(freeze);
+    std::vector<TrainedParameter> trained = trained_parameters(network);
     GRAFT_CHECK(!trained.empty(), "everything is frozen: there is nothing to train. Freeze less, or use --train");
     return trained;
   }
