@@ -9,9 +9,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <vector>
 
+#include "contract/without_exceptions.h"
 #include "kernels/cpu/dispatch.h"
 
 namespace graft::cpu {
@@ -54,17 +54,6 @@ struct Program {
 
 Program* program_of(Executable* e) { return reinterpret_cast<Program*>(e); }
 const Program* program_of(const Executable* e) { return reinterpret_cast<const Program*>(e); }
-
-template <typename Work>
-Status without_exceptions(Work&& work) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return Status::out_of_memory;
-  } catch (...) {
-    return Status::invalid_argument;
-  }
-}
 
 // ---- describe
 

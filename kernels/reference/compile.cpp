@@ -2,9 +2,9 @@
 // the order of memory; what remains is where every buffer lies.
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <vector>
 
+#include "contract/without_exceptions.h"
 #include "kernels/reference/backend_parts.h"
 #include "kernels/reference/checks.h"
 
@@ -38,18 +38,6 @@ struct Program {
 
 Program* program_of(Executable* e) { return reinterpret_cast<Program*>(e); }
 const Program* program_of(const Executable* e) { return reinterpret_cast<const Program*>(e); }
-
-// No exception crosses the border; what the standard library throws here is a lack of memory.
-template <typename Work>
-Status without_exceptions(Work&& work) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return Status::out_of_memory;
-  } catch (...) {
-    return Status::invalid_argument;
-  }
-}
 
 // ---- describe
 

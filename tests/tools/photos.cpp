@@ -12,17 +12,6 @@ using namespace graft::test;
 using Catch::Matchers::Contains;
 using Json = nlohmann::json;
 
-namespace {
-
-std::vector<Json> lines_of(const std::string& text) {
-  std::vector<Json> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
-
-}  // namespace
-
 TEST_CASE("predict: a line of JSON for each photo, probabilities falling and adding up to one") {
   const TemporaryFolder folder;
   const std::string model = (folder / "tiny.h5").string();

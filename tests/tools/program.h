@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -52,5 +53,8 @@ inline Outcome run_graft(const std::vector<std::string>& arguments, RunOptions o
 }
 
 std::string read_file(const std::filesystem::path& path);
+
+// Output of --json, a value a line.
+std::vector<nlohmann::json> lines_of(const std::string& text);
 
 }  // namespace graft::test

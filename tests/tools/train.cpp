@@ -12,17 +12,6 @@ using namespace graft::test;
 using Catch::Matchers::Contains;
 using Json = nlohmann::json;
 
-namespace {
-
-std::vector<Json> lines_of(const std::string& text) {
-  std::vector<Json> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
-
-}  // namespace
-
 TEST_CASE("a network from scratch learns to tell colours apart") {
   const TemporaryFolder folder;
   make_squares(folder / "squares", 20);
