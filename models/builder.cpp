@@ -20,7 +20,7 @@ NodeId Builder::append(std::string full_name, Op op, std::vector<NodeId> inputs)
     GRAFT_CHECK(id >= 0 && id < graph_.size(), "{}: there is no node {} yet", full_name, id);
     shapes.push_back(shape(id));
   }
-  Node node{std::move(full_name), std::move(op), std::move(inputs)};
+  Node node{std::move(full_name), op, std::move(inputs)};
   shapes_.push_back(output_shape(node, shapes));
   ++uses_[node.name];
   graph_.nodes.push_back(std::move(node));
@@ -34,7 +34,7 @@ NodeId Builder::named(std::string_view name, Op op, std::vector<NodeId> inputs) 
     const std::string base = full;
     for (int n = 1; uses_.contains(full); ++n) full = fmt::format("{}_{}", base, n);
   }
-  return append(std::move(full), std::move(op), std::move(inputs));
+  return append(std::move(full), op, std::move(inputs));
 }
 
 NodeId Builder::input(int64_t height, int64_t width, int64_t channels) {

@@ -30,6 +30,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
     begin += count;
   }
   std::vector<int64_t> counts;
+  counts.reserve(parts.size());
   for (const Tensor& part : parts) counts.push_back(part_row(part));
   return record("concat", y, parts, {}, [outer, row, counts](std::span<const Tensor>, const Tensor& dy, Gradients& d) {
     int64_t start = 0;

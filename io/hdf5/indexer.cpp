@@ -71,7 +71,7 @@ class Indexer {
     GRAFT_CHECK(names.hard.size() == info.nlinks, "{}/ is damaged: it has {} objects and lists {}", path, info.nlinks,
                 names.hard.size());
     std::sort(names.hard.begin(), names.hard.end());
-    for (const std::string& name : names.hard) visit(group, name, path + "/" + name, depth);
+    for (const std::string& name : names.hard) visit(group, name, fmt::format("{}/{}", path, name), depth);
   }
 
   void visit(hid_t group, const std::string& name, const std::string& path, int depth) {

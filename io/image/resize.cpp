@@ -46,6 +46,9 @@ struct Taps {
   const int32_t* of(int i) const { return weights.data() + size_t{1} * i * stride; }
 };
 
+// Halves upward, as Pillow does.
+int rounded(double x) { return static_cast<int>(std::floor(x + 0.5)); }
+
 Taps make_taps(int input, float begin, float end, int64_t output, int64_t first, int count, const Filter& filter) {
   const double scale = static_cast<double>(end - begin) / static_cast<double>(output);
   const double stretch = std::max(scale, 1.0), support = filter.support * stretch, narrow = 1.0 / stretch;
@@ -57,8 +60,7 @@ Taps make_taps(int input, float begin, float end, int64_t output, int64_t first,
   std::vector<double> exact(taps.stride);
   for (int i = 0; i < count; ++i) {
     const double center = begin + (static_cast<double>(first + i) + 0.5) * scale;
-    const int from = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int to = std::min(static_cast<int>(center + support + 0.5), input);
+    const int from = std::max(rounded(center - support), 0), to = std::min(rounded(center + support), input);
     GRAFT_ASSERT(from < to && to - from <= taps.stride);
     taps.ranges[i] = {from, to - from};
 

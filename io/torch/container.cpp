@@ -15,7 +15,7 @@ std::string find_folder(const File& file, const ZipArchive& zip) {
   for (const std::string& name : zip.names()) {
     const auto slash = name.find('/');
     if (slash == std::string::npos || name.compare(slash, std::string::npos, "/data.pkl") != 0) continue;
-    const std::string folder = name.substr(0, slash + 1);
+    std::string folder = name.substr(0, slash + 1);
     for (const std::string& other : zip.names())
       GRAFT_CHECK(!other.starts_with(folder + "code/") && other != folder + "constants.pkl",
                   "{} is a TorchScript program (torch.jit.save), not weights alone; in Python: "

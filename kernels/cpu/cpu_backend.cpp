@@ -1,6 +1,7 @@
 // The table behind graft_cpu_backend: device functions over host memory, the chosen set of kernels, their workspaces.
 #include "kernels/cpu/cpu_backend.h"
 
+#include <cpuid.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -20,13 +21,18 @@ namespace {
 constexpr const char* kIsaNames[] = {"SSE4", "AVX2", "AVX-512"};
 constexpr const char* kIsaVariables[] = {"sse4", "avx2", "avx512"};
 
+bool has_f16c() {  // clang's __builtin_cpu_supports does not know it
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 // What the processor (and the operating system, which saves the registers) can run; false: not even SSE4.
 bool best_isa(CpuIsa* isa) {
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("sse4.2")) return false;
   *isa = CpuIsa::sse4;
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2") ||
-      !__builtin_cpu_supports("f16c"))
+      !has_f16c())
     return true;
   *isa = CpuIsa::avx2;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&

@@ -13,7 +13,7 @@ struct BackendUnderTest {
   std::function<Status(Backend*)> create;  // unsupported: this machine lacks what it needs
   std::vector<DType> dtypes;
   std::string same_bits;    // backends with the same word here give the same bits; "": compared with none
-  std::string needs = "";   // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
+  std::string needs;        // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
   int threads = 1;          // it computes with
   bool host_memory = true;  // the address sanitizer may watch its memory
 };

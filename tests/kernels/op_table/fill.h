@@ -55,7 +55,9 @@ inline Fill salted(Fill base, std::initializer_list<double> special, int64_t per
 
 // `base` with one element replaced.
 inline Fill with_value_at(int64_t position, double value, Fill base = uniform()) {
-  return [=](int64_t i, double hash) { return i == position ? value : base(i, hash); };
+  return [position, value, base = std::move(base)](int64_t i, double hash) {
+    return i == position ? value : base(i, hash);
+  };
 }
 
 // What suits an element type when nothing else is asked for.
