@@ -121,7 +121,7 @@ TEST_CASE("gradients of linear, layouts and reductions") {
   gradcheck([](auto& t) { return ops::concat({t[0], t[1]}, 1); }, {x, random({2, 1, 2, 4}, 2)}, {0, 1});
   for (Reduction r : {Reduction::sum, Reduction::mean})
     for (auto [first, last] : {std::pair{0, 4}, {1, 3}, {3, 4}, {0, 1}, {2, 2}})
-      gradcheck([&](auto& t) { return ops::reduce(t[0], r, first, last); }, {x}, {0});
+      gradcheck([&, first = first, last = last](auto& t) { return ops::reduce(t[0], r, first, last); }, {x}, {0});
 }
 
 TEST_CASE("gradients of softmax and cross-entropy") {
