@@ -63,10 +63,13 @@ TrainResult Trainer::run(const std::filesystem::path& output, const std::functio
     if (on_epoch && !on_epoch(result.epochs.back())) stop = true;
   };
   const train::TrainOutcome outcome = trainer.run(events);
-  GRAFT_CHECK(outcome.end != train::TrainEnd::diverged,
-              "the loss or a gradient became infinite or NaN in step {}; the weights before it are in {}. Try a lower "
-              "learning rate than {}",
-              outcome.diverged_step, train::checkpoint_path(output).string(), setup.config.learning_rate);
+  GRAFT_CHECK(
+      outcome.end != train::TrainEnd::diverged,
+      "{} became infinite or NaN at step {}; {} holds the weights of {}. Resuming would lead to the same step: begin "
+      "{} with a lower learning rate than {}",
+      outcome.diverged_in == train::DivergedIn::training ? "the training loss or a gradient" : "the validation loss",
+      outcome.diverged_step, output.string(), outcome.best_epoch > 0 ? "the best epoch" : "the last finite step",
+      outcome.best_epoch > 0 ? "at that model" : "again", setup.config.learning_rate);
   result.finished = outcome.end == train::TrainEnd::finished;
   result.best_epoch = outcome.best_epoch;
   if (outcome.best_epoch > 0)

@@ -50,8 +50,8 @@ class Trainer {
   Trainer(Trainer&&) noexcept;
 
   // Trains, and writes the network of the best epoch to `output` (and a checkpoint beside it, to resume from). on_epoch
-  // may return false to stop. Throws Error; also when the loss becomes infinite or NaN, with the last finite weights in
-  // the checkpoint.
+  // may return false to stop. Throws Error; also when the loss becomes infinite or NaN. Then `output` is the best
+  // epoch's network, or, before there was one, that of the last finite step, and resuming would lead to the same step.
   TrainResult run(const std::filesystem::path& output, const std::function<bool(const EpochReport&)>& on_epoch = {});
 
  private:

@@ -6,6 +6,7 @@
 
 #include "tools/backend.h"
 #include "tools/command.h"
+#include "tools/command_text.h"
 #include "tools/output.h"
 #include "tools/signals.h"
 #include "tools/train_report.h"
@@ -46,18 +47,44 @@ train::TrainOptions make_options(const TrainCommand& o, const train::RunSetup& s
   return t;
 }
 
-std::string shell_quoted(const std::string& word) {
-  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
-  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
-  std::string quoted = "'";
-  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
+std::string command_to_resume(const TrainCommand& o) {
+  auto arguments = o.line->arguments;
+  if (!o.resume) arguments.push_back("--resume");
+  return command_line(arguments);
 }
 
-std::string command_to_resume(const TrainCommand& o) {
-  std::string command = "graft";
-  for (const std::string& argument : o.line->arguments) command += " " + shell_quoted(argument);
-  return o.resume ? command : command + " --resume";
+// A run that diverged meets the same step again when it is resumed: the loss was computed before any learning rate. It
+// has to go back to weights that were good, or to the start, and move more slowly.
+std::string command_after_divergence(const TrainCommand& o, const train::TrainOptions& t, bool from_best) {
+  auto arguments = with_option(o.line->arguments, {"--lr"}, fmt::format("{:g}", t.config.learning_rate / 10));
+  std::erase(arguments, "--resume");
+  if (!from_best) return command_line(arguments);
+  if (!o.scratch.empty()) {
+    arguments = without_option(arguments, {"--scratch"});
+    arguments.insert(arguments.end(), {"--train", "*"});
+  }
+  arguments = with_option(arguments, {"--from"}, t.output.string());
+  auto again = t.output;
+  again.replace_extension(".again" + t.output.extension().string());
+  return command_line(with_option(arguments, {"-o", "--output"}, again.string()));
+}
+
+std::string describe_divergence(const TrainCommand& o, const train::TrainOptions& t,
+                                const train::TrainOutcome& outcome) {
+  const bool from_best = outcome.best_epoch > 0;
+  const std::string what =
+      outcome.diverged_in == train::DivergedIn::training
+          ? fmt::format("step {} gave a training loss or a gradient that is not finite", outcome.diverged_step)
+          : fmt::format("after step {} the validation loss is not finite, though the training loss was",
+                        outcome.diverged_step);
+  return fmt::format(
+      "graft: {}, so training stopped\n"
+      "  {} holds the weights of {}; to resume would lead to the same step\n"
+      "  the learning rate was {:g}; {} with a smaller one: {}",
+      what, t.output.string(),
+      from_best ? fmt::format("the best epoch, {}", outcome.best_epoch) : "the last finite step",
+      t.config.learning_rate, from_best ? "go on from there" : "begin again",
+      command_after_divergence(o, t, from_best));
 }
 
 Json start_event(const train::TrainOptions& t, const train::TrainPlanReport& r, size_t resumed_epochs) {
@@ -120,12 +147,7 @@ int report_end(const TrainCommand& o, const train::TrainOptions& t, const train:
            t.config.epochs, command_to_resume(o));
       return kInterrupted;
     case train::TrainEnd::diverged:
-      note(
-          "graft: step {} gave a loss or gradient that is not finite, so training stopped; {} holds the weights of {}\n"
-          "  a smaller learning rate may help: it was {:g} (--lr)",
-          outcome.diverged_step, t.output.string(),
-          outcome.best_epoch ? fmt::format("the best epoch, {}", outcome.best_epoch) : "the last finite step",
-          t.config.learning_rate);
+      note("{}", describe_divergence(o, t, outcome));
       return kFailed;
   }
   return kFailed;

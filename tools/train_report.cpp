@@ -80,6 +80,10 @@ void TrainReport::end(const train::TrainOutcome& o) {
                 {"best_epoch", o.best_epoch}};
   if (o.best_epoch > 0)
     event["best_validation_accuracy"] = o.history[static_cast<size_t>(o.best_epoch - 1)].validation_accuracy;
+  if (o.end == train::TrainEnd::diverged) {
+    event["diverged_in"] = o.diverged_in == train::DivergedIn::training ? "training" : "validation";
+    event["diverged_step"] = o.diverged_step;
+  }
   event["skipped"] = skipped_.count();
   event_line(event);
 }

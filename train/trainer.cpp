@@ -208,6 +208,7 @@ bool Trainer::finish_epoch(const TrainEvents& events) {
   GRAFT_CHECK(validation.images() > 0, "not one photo of the validation set could be read");
   if (!std::isfinite(validation.loss())) {
     outcome_.end = TrainEnd::diverged;
+    outcome_.diverged_in = DivergedIn::validation;
     outcome_.diverged_step = static_cast<int64_t>(p.step.step.item());
     return false;
   }

@@ -46,12 +46,14 @@ struct TrainEvents {
 };
 
 enum class TrainEnd { finished, interrupted, diverged };
+enum class DivergedIn { training, validation };  // in training: a loss or a gradient
 
 struct TrainOutcome {
   TrainEnd end = TrainEnd::finished;
   std::vector<EpochRecord> history;
   int64_t best_epoch = 0;
-  int64_t diverged_step = 0;
+  DivergedIn diverged_in = DivergedIn::training;
+  int64_t diverged_step = 0;  // the step that did not happen; in validation: the last one that did
 };
 
 // What one step needs, for `graft inspect` and for the first lines of a run.

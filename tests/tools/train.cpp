@@ -92,19 +92,67 @@ TEST_CASE("photos that cannot be used are reported once, in either half, and tra
   CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 3);
 }
 
-TEST_CASE("a loss that is not finite stops the run and says so") {
-  const TemporaryFolder folder;
-  make_squares(folder / "squares", 6);
+namespace {
+
+// Weight decay alone, without momentum, multiplies the head's weights by 1 - rate · decay in each step.
+Outcome blow_up(const TemporaryFolder& folder, const char* rate, const char* decay, const char* batch) {
+  make_squares(folder / "squares", 6);  // 15 for training, 3 for validation
   write_tiny_model(folder / "tiny.h5", {"x", "y"});
-  const auto run = run_graft({"train", "squares", "--from", "tiny.h5", "-o", "out.h5", "--train", "*", "--optimizer",
-                              "sgd", "--lr", "1e6", "--schedule", "constant", "--epochs", "40", "--batch", "4"},
-                             {.folder = folder.path()});
+  return run_graft(
+      {"train", "squares", "--from=tiny.h5", "-oout.h5", "--optimizer", "sgd", "--momentum", "0", "--lr", rate,
+       "--weight-decay", decay, "--schedule", "constant", "--epochs", "20", "--batch", batch, "--no-augment"},
+      {.folder = folder.path()});
+}
+
+Json last_line(const std::filesystem::path& log) { return lines_of(read_file(log)).back(); }
+
+}  // namespace
+
+TEST_CASE("a training loss that is not finite stops the run, and the message says how to begin again") {
+  const TemporaryFolder folder;
+  const auto run = blow_up(folder, "1e6", "1e6", "2");  // beyond f32 within the first epoch
   INFO(run.out << run.err);
   REQUIRE(run.code == 1);
-  CHECK_THAT(run.err, Contains("not finite") && Contains("--lr") && Contains("out.h5"));
-  CHECK(lines_of(read_file(folder / "out.log.jsonl")).back()["end"] == "diverged");
-  const graft::train::ModelFile model(folder / "out.h5");  // whole, and finite
-  for (float v : model.read_all("fc.weight")) CHECK(std::isfinite(v));
+  CHECK_THAT(run.err, Contains("gave a training loss or a gradient that is not finite") &&
+                          Contains("out.h5 holds the weights of the last finite step") &&
+                          Contains("begin again with a smaller one: graft train squares --from=tiny.h5 -oout.h5") &&
+                          Contains("--lr 100000\n") && !Contains("--resume"));
+  const Json end = last_line(folder / "out.log.jsonl");
+  CHECK(end["end"] == "diverged");
+  CHECK(end["diverged_in"] == "training");
+  CHECK(end["best_epoch"] == 0);
+  const graft::train::ModelFile model(folder / "out.h5");  // it is whole
+  CHECK(model.info().classes.size() == 3);
+}
+
+TEST_CASE("a validation loss that is not finite after finite steps is said to be that") {
+  const TemporaryFolder folder;
+  const auto run = blow_up(folder, "1e6", "1e6", "4");  // the fourth step, the epoch's last, goes beyond f32
+  INFO(run.out << run.err);
+  REQUIRE(run.code == 1);
+  CHECK_THAT(run.err, Contains("after step 4 the validation loss is not finite, though the training loss was"));
+  CHECK(last_line(folder / "out.log.jsonl")["diverged_in"] == "validation");
+  CHECK(last_line(folder / "out.log.jsonl")["diverged_step"] == 4);
+}
+
+TEST_CASE("after a run diverged, the command that is shown goes on from the best epoch") {
+  const TemporaryFolder folder;
+  const auto run = blow_up(folder, "10", "1", "4");  // times 9 in each step: some epochs are finite
+  INFO(run.out << run.err);
+  REQUIRE(run.code == 1);
+  CHECK_THAT(run.err, Contains("out.h5 holds the weights of the best epoch"));
+  const graft::train::ModelFile best(folder / "out.h5");
+  for (float v : best.read_all("fc.weight")) CHECK(std::isfinite(v));
+
+  const std::string before = "with a smaller one: graft ";
+  const size_t at = run.err.find(before);
+  REQUIRE(at != run.err.npos);
+  const std::string rest = run.err.substr(at + before.size(), run.err.find('\n', at) - at - before.size());
+  CHECK_THAT(rest, Contains("--lr 1 --from out.h5 --output out.again.h5") && !Contains("tiny.h5"));
+  const std::string command =
+      "cd '" + folder.path().string() + "' && '" GRAFT_PROGRAM "' " + rest + " --quiet >again.txt";
+  REQUIRE(std::system(command.c_str()) == 0);
+  CHECK(last_line(folder / "out.again.log.jsonl")["end"] == "finished");
 }
 
 TEST_CASE("quiet is quiet") {
