@@ -1,10 +1,6 @@
 #include "io/npy.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <bit>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -174,22 +170,13 @@ NpyWriter::NpyWriter(const std::filesystem::path& target, DType dtype, std::span
   std::string start(kMagic);
   start += {'\1', '\0', static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
   start += header;
-  write(std::as_bytes(std::span(start)));
+  stage_.write(std::as_bytes(std::span(start)));
 }
 
 void NpyWriter::append_bytes(DType dtype, std::span<const std::byte> bytes) {
   GRAFT_ASSERT(dtype == dtype_ && static_cast<int64_t>(bytes.size()) <= missing_);
-  write(bytes);
+  stage_.write(bytes);
   missing_ -= static_cast<int64_t>(bytes.size());
-}
-
-void NpyWriter::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(stage_.descriptor(), bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    GRAFT_CHECK(n >= 0, "cannot write {}: {}", stage_.target().string(), std::strerror(errno));
-    bytes = bytes.subspan(static_cast<size_t>(n));
-  }
 }
 
 void NpyWriter::commit() {

@@ -50,7 +50,6 @@ class NpyWriter {
 
  private:
   void append_bytes(DType dtype, std::span<const std::byte> bytes);
-  void write(std::span<const std::byte> bytes);
 
   StagedFile stage_;
   DType dtype_;

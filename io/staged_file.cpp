@@ -40,15 +40,19 @@ bool sync_folder(const std::filesystem::path& folder) {
   return done;
 }
 
+// Through a symbolic link the file it names is replaced, not the link.
+std::filesystem::path followed(const std::filesystem::path& target) {
+  std::error_code ignored;
+  return std::filesystem::is_symlink(target, ignored) ? std::filesystem::weakly_canonical(target, ignored) : target;
+}
+
 }  // namespace
 
-StagedFile::StagedFile(const std::filesystem::path& target) : target_(target) {
+StagedFile::StagedFile(const std::filesystem::path& target) : target_(followed(target)) {
   std::error_code ignored;
-  // Through a symbolic link the file it names is replaced, not the link.
-  if (std::filesystem::is_symlink(target, ignored)) target_ = std::filesystem::weakly_canonical(target, ignored);
   GRAFT_CHECK(!target_.empty() && !std::filesystem::is_directory(target_, ignored),
               "cannot write {}: it is a folder; give the name of a file", target.string());
-  remove_abandoned();
+  remove_abandoned_stages(target_);
   while (descriptor_ < 0) create();
 }
 
@@ -69,23 +73,18 @@ void StagedFile::create() {
   descriptor_ = fd;
 }
 
-void StagedFile::remove_abandoned() const {
-  const std::string prefix = target_.filename().string() + kMark;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(folder_of(target_), error), end; !error && at != end;
-       at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (!name.starts_with(prefix) || !is_suffix(name.substr(prefix.size()))) continue;
-    const int fd = ::open(at->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) continue;
-    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(at->path().c_str());
-    ::close(fd);
-  }
-}
-
 StagedFile::~StagedFile() {
   if (!committed_) ::unlink(stage_.c_str());
   ::close(descriptor_);
+}
+
+void StagedFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    GRAFT_CHECK(n >= 0, "cannot write {}: {}", target_.string(), std::strerror(errno));
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
 }
 
 void StagedFile::commit() {
@@ -96,6 +95,20 @@ void StagedFile::commit() {
   committed_ = true;
   GRAFT_CHECK(sync_folder(folder_of(target_)), "{} is written, but its folder cannot be flushed to the disk: {}",
               target_.string(), std::strerror(errno));
+}
+
+void remove_abandoned_stages(const std::filesystem::path& target) {
+  const auto file = followed(target);
+  const std::string prefix = file.filename().string() + kMark;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder_of(file), error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with(prefix) || !is_suffix(name.substr(prefix.size()))) continue;
+    const int fd = ::open(at->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) continue;
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(at->path().c_str());
+    ::close(fd);
+  }
 }
 
 }  // namespace graft::io

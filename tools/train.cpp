@@ -178,7 +178,7 @@ int train_command(const TrainCommand& given) {
   const auto plan = trainer.report();
 
   if (!o.report.json && !o.report.quiet) print_start(o, options, plan);
-  TrainReport report(options.output, o.report, options.resume);
+  TrainReport report(options.output, o.report, options.resume ? &trainer.state() : nullptr);
   report.start(start_event(options, plan, trainer.state().history.size()));
   for (const io::SkippedFile& s : setup.train.skipped) report.skipped(s);
   for (const io::SkippedFile& s : setup.validation.skipped) report.skipped(s);

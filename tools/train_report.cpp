@@ -1,31 +1,24 @@
 #include "tools/train_report.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-
 #include "tools/output.h"
 
 namespace graft::tools {
 
-std::filesystem::path log_path(const std::filesystem::path& output) {
-  auto path = output;
-  return path.replace_extension(".log.jsonl");
+TrainReport::TrainReport(const std::filesystem::path& output, const ReportOptions& options,
+                         const train::RunState* state)
+    : options_(options),
+      log_(log_path(output), state ? std::optional(static_cast<int64_t>(state->history.size())) : std::nullopt) {
+  if (!state) return;
+  for (const auto* half : {&state->skipped_train, &state->skipped_validation})
+    for (const std::string& file : *half) skipped_.add({file, "could not be read"});
 }
 
-TrainLog::TrainLog(const std::filesystem::path& path, bool append)
-    : path_(path), file_(std::fopen(path.c_str(), append ? "ae" : "we"), std::fclose) {
-  GRAFT_CHECK(file_, "cannot write the log {}: {}", path.string(), std::strerror(errno));
+void TrainReport::start(const Json& event) {
+  if (!log_.has_start()) log_.add(event);
+  if (!options_.json) return;
+  print_json(event);
+  flush_output();
 }
-
-void TrainLog::add(const Json& event) {
-  const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  const bool ok = std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() && std::fflush(file_.get()) == 0;
-  GRAFT_CHECK(ok, "cannot write the log {}: {}", path_.string(), std::strerror(errno));
-}
-
-TrainReport::TrainReport(const std::filesystem::path& output, const ReportOptions& options, bool resumed)
-    : options_(options), log_(log_path(output), resumed) {}
 
 void TrainReport::event_line(const Json& event) {
   log_.add(event);
@@ -65,11 +58,7 @@ void TrainReport::progress(const train::TrainProgress& p) {
   bar_->at(p.images, fmt::format("loss {:.3f}", p.loss));
 }
 
-void TrainReport::skipped(const io::SkippedFile& file) {
-  if (std::find(seen_.begin(), seen_.end(), file.file) != seen_.end()) return;
-  seen_.push_back(file.file);
-  skipped_.add(file);
-}
+void TrainReport::skipped(const io::SkippedFile& file) { skipped_.add(file); }
 
 void TrainReport::end(const train::TrainOutcome& o) {
   bar_.reset();

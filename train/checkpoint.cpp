@@ -42,7 +42,8 @@ std::string state_to_json(const RunState& s) {
       {"loader", {{"epoch", s.loader.epoch}, {"next", s.loader.next}}},
       {"sums", {{"images", s.sums.images}, {"top1", s.sums.top1}, {"top5", s.sums.top5}, {"loss", s.sums.loss}}},
       {"history", s.history},
-      {"best_epoch", s.best_epoch}}
+      {"best_epoch", s.best_epoch},
+      {"skipped", {{"train", s.skipped_train}, {"validation", s.skipped_validation}}}}
       .dump(2);
 }
 
@@ -56,6 +57,8 @@ RunState state_from_json(const std::string& text, const std::string& source) {
               sums.at("loss").get<double>()};
     s.history = json.at("history").get<std::vector<EpochRecord>>();
     s.best_epoch = json.at("best_epoch").get<int64_t>();
+    s.skipped_train = json.at("skipped").at("train").get<std::set<std::string>>();
+    s.skipped_validation = json.at("skipped").at("validation").get<std::set<std::string>>();
     return s;
   } catch (const nlohmann::json::exception& e) {
     fail("{}: the state of the run cannot be read ({})", source, e.what());

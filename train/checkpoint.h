@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct RunState {
   io::LoaderState loader;
   Metrics::Sums sums;  // of the epoch under way
   std::vector<EpochRecord> history;
-  int64_t best_epoch = 0;  // 0: none yet
+  int64_t best_epoch = 0;                                   // 0: none yet
+  std::set<std::string> skipped_train, skipped_validation;  // photos that could not be read, by the data set's names
 };
 
 // The file beside a model that is being trained: pets.h5 → pets.last.h5

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "io/staged_file.h"
 #include "models/freeze.h"
 #include "train/initialise.h"
 #include "train/schedule.h"
@@ -26,6 +27,11 @@ io::LoaderOptions loader_options(const TrainOptions& o, bool training) {
   l.shuffle = training;
   l.seed = o.config.seed;
   return l;
+}
+
+// The schedule goes by the place in the data: an epoch has as many steps for it whether or not all photos can be read.
+int64_t place_in_schedule(io::LoaderState at, int64_t batch, int64_t steps_per_epoch) {
+  return static_cast<int64_t>(at.epoch) * steps_per_epoch + static_cast<int64_t>(at.next) / batch;
 }
 
 // What is frozen keeps the weights it has: it must have some.
@@ -110,6 +116,7 @@ Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
   parts_->training = Metrics(static_cast<int64_t>(options_.config.classes.size()));
   GRAFT_CHECK(!options_.from || options_.from->path() != options_.output,
               "{}: the result would replace the model it starts from; give another name", options_.output.string());
+  for (const auto& file : {options_.output, checkpoint_path(options_.output)}) io::remove_abandoned_stages(file);
   if (options_.resume && std::filesystem::exists(checkpoint_path(options_.output))) {
     state_ = load_checkpoint(checkpoint_path(options_.output), options_.config, parts_->network, parts_->freeze,
                              parts_->optimizer, parts_->step);
@@ -149,10 +156,16 @@ TrainOutcome Trainer::run(const TrainEvents& events) {
   return outcome_;
 }
 
+// Each photo once, not in every epoch, nor again after a resume.
+void Trainer::report_skipped(const io::Batch& batch, std::set<std::string>& known, const TrainEvents& events) {
+  for (const io::SkippedFile& s : batch.skipped)
+    if (known.insert(s.file).second && events.skipped) events.skipped(s);
+}
+
 bool Trainer::train_epoch(const TrainEvents& events) {
   Parts& p = *parts_;
   p.epoch_start = Clock::now();
-  const int64_t steps_per_epoch = std::max<int64_t>(1, p.train_loader.batches());
+  const int64_t steps_per_epoch = p.train_loader.batches();
   const auto of_images = static_cast<int64_t>(options_.train->samples.size());
   io::Batch batch;
   while (true) {
@@ -160,16 +173,15 @@ bool Trainer::train_epoch(const TrainEvents& events) {
       outcome_.end = TrainEnd::interrupted;
       return false;
     }
+    const int64_t place = place_in_schedule(p.train_loader.state(), options_.config.batch, steps_per_epoch);
     const bool more = p.train_loader.next(batch);
-    for (const io::SkippedFile& s : batch.skipped)
-      if (events.skipped) events.skipped(s);
+    report_skipped(batch, state_.skipped_train, events);
     if (!more) return true;
-    const auto done_steps = static_cast<int64_t>(p.step.step.item());
     p.rootstock.run(batch.images.data(), batch.size);
-    const auto result = p.scion.step(batch.labels, learning_rate(options_.config, done_steps, steps_per_epoch));
+    const auto result = p.scion.step(batch.labels, learning_rate(options_.config, place, steps_per_epoch));
     if (p.step.flag.item() != 0) {  // nothing has moved; the state is that of the step before
       outcome_.end = TrainEnd::diverged;
-      outcome_.diverged_step = done_steps + 1;
+      outcome_.diverged_step = static_cast<int64_t>(p.step.step.item()) + 1;
       return false;
     }
     p.training.add(result.logits, batch.labels, result.loss);
@@ -194,8 +206,7 @@ bool Trainer::finish_epoch(const TrainEvents& events) {
       return false;
     }
     more = p.validation_loader.next(batch);
-    for (const io::SkippedFile& s : batch.skipped)
-      if (events.skipped) events.skipped(s);
+    report_skipped(batch, state_.skipped_validation, events);
     if (!more) break;
     p.rootstock.run(batch.images.data(), batch.size);
     const auto result = p.scion.predict(batch.labels);
@@ -213,15 +224,14 @@ bool Trainer::finish_epoch(const TrainEvents& events) {
     return false;
   }
 
-  const int64_t steps_per_epoch = std::max<int64_t>(1, p.train_loader.batches());
-  const auto done_steps = static_cast<int64_t>(p.step.step.item());
-  EpochRecord record{
-      .epoch = static_cast<int64_t>(state_.history.size()) + 1,
-      .train_loss = p.training.loss(),
-      .train_accuracy = p.training.top1(),
-      .validation_loss = validation.loss(),
-      .validation_accuracy = validation.top1(),
-      .learning_rate = learning_rate(options_.config, std::max<int64_t>(0, done_steps - 1), steps_per_epoch)};
+  const auto epoch = static_cast<int64_t>(state_.history.size()) + 1;
+  const int64_t steps_per_epoch = p.train_loader.batches();
+  EpochRecord record{.epoch = epoch,
+                     .train_loss = p.training.loss(),
+                     .train_accuracy = p.training.top1(),
+                     .validation_loss = validation.loss(),
+                     .validation_accuracy = validation.top1(),
+                     .learning_rate = learning_rate(options_.config, epoch * steps_per_epoch - 1, steps_per_epoch)};
   const auto better = [](const EpochRecord& a, const EpochRecord& b) {
     return a.validation_accuracy != b.validation_accuracy ? a.validation_accuracy > b.validation_accuracy
                                                           : a.validation_loss < b.validation_loss;

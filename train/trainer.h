@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "io/loader.h"
 #include "train/checkpoint.h"
@@ -42,7 +43,7 @@ struct TrainProgress {
 struct TrainEvents {
   std::function<void(const TrainProgress&)> progress;
   std::function<void(const EpochRecord&, double seconds, bool best)> epoch;
-  std::function<void(const io::SkippedFile&)> skipped;
+  std::function<void(const io::SkippedFile&)> skipped;  // once for each photo of either half
 };
 
 enum class TrainEnd { finished, interrupted, diverged };
@@ -77,6 +78,7 @@ class Trainer {
   struct Parts;
   bool train_epoch(const TrainEvents& events);   // false: stopped inside it
   bool finish_epoch(const TrainEvents& events);  // the same
+  static void report_skipped(const io::Batch& batch, std::set<std::string>& known, const TrainEvents& events);
   void save(bool now);
   void write_output();
   bool stop_requested() const { return options_.stop && options_.stop->load(); }

@@ -113,3 +113,42 @@ TEST_CASE("a run that is stopped within an epoch goes on to the same bytes") {
   CHECK(bytes_of(parts.output) == bytes_of(whole.output));
   CHECK(bytes_of(checkpoint_path(parts.output)) == bytes_of(checkpoint_path(whole.output)));
 }
+
+TEST_CASE("half files of a run that died go when the next one starts") {
+  const Photos photos;
+  const TrainOptions options = photos.options("out.h5");
+  for (const char* name : {"out.h5.tmp-0123abcd", "out.last.h5.tmp-89abcdef", "out.h5.tmp-notastage"})
+    std::ofstream(photos.folder / name) << "half";
+  const Trainer trainer(options);
+  CHECK_FALSE(std::filesystem::exists(photos.folder / "out.h5.tmp-0123abcd"));
+  CHECK_FALSE(std::filesystem::exists(photos.folder / "out.last.h5.tmp-89abcdef"));
+  CHECK(std::filesystem::exists(photos.folder / "out.h5.tmp-notastage"));
+}
+
+TEST_CASE("photos that cannot be read shorten an epoch, not the schedule") {
+  const Photos photos;
+  for (const char* file : {"0.png", "3.png", "4.png", "7.png"})
+    std::ofstream(photos.folder / "train" / file) << "no PNG";
+  const auto parameters_after = [&](int64_t epochs) {
+    TrainOptions options = photos.options("out.h5");
+    options.config.epochs = epochs;
+    options.config.schedule = ScheduleKind::step;
+    options.config.step_epochs = 2;
+    options.config.step_factor = 0;
+    options.config.weight_decay = 0;
+    options.config.optimizer = OptimizerKind::sgd;
+    std::vector<std::string> skipped;
+    Trainer trainer(options);
+    const auto outcome =
+        trainer.run({.progress = {}, .epoch = {}, .skipped = [&](const auto& s) { skipped.push_back(s.file); }});
+    CHECK(skipped.size() == 4);  // once, not in every epoch
+    CHECK(trainer.state().skipped_train.size() == 4);
+    CHECK(outcome.history.size() == static_cast<size_t>(epochs));
+    CHECK((outcome.history.back().learning_rate == 0) == (epochs > 2));
+    return io::GraftFile(checkpoint_path(options.output)).read_raw("training/parameters/fc.weight").elements;
+  };
+  // Two steps an epoch where three were to be expected. From the third epoch on the rate is 0, from its first step on.
+  const auto after_two = parameters_after(2);
+  CHECK(parameters_after(3) == after_two);
+  CHECK(parameters_after(1) != after_two);
+}
