@@ -57,6 +57,10 @@ struct DeviceFunctions {
 
   const char* (*last_error)(void* self) = nullptr;   // text for the last device_error on this thread
   const char* (*description)(void* self) = nullptr;  // "AVX-512, 2 threads"
+
+  // What of this machine chose the last bits of a result: "avx512". Never the threads. Optional: absent where nothing
+  // did.
+  const char* (*instruction_set)(void* self) = nullptr;
 };
 
 // Weights of a piece, pulled in chunks while they are packed. A row belongs to one output channel and arrives as the

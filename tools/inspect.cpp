@@ -72,6 +72,19 @@ std::string layer_table(const models::Summary& summary, const std::optional<Line
   return table.text();
 }
 
+// What the file says of its making; null where it is silent or says it in a way that cannot be read.
+Json made_by_of(const train::ModelInfo& info) {
+  const Json json = Json::parse(info.made_by, nullptr, false);
+  return json.is_object() ? json : Json(nullptr);
+}
+
+std::vector<std::string> made_by_texts(const Json& made_by) {
+  std::vector<std::string> texts;
+  for (const auto& [what, value] : made_by.items())
+    texts.push_back(fmt::format("{} {}", what, value.is_string() ? value.get<std::string>() : value.dump()));
+  return texts;
+}
+
 void report_plain(const train::ModelFile& model, const models::Summary& summary, const std::optional<Line>& line,
                   const InspectOptions& o) {
   constexpr size_t kShown = 10;
@@ -91,6 +104,8 @@ void report_plain(const train::ModelFile& model, const models::Summary& summary,
   say("a photo: {}\n", describe(info.preprocessing));
   say("source: {}\nlicence: {}\n", info.source.empty() ? "not said" : info.source,
       info.licence.empty() ? "not said" : info.licence);
+  if (const auto made_by = made_by_of(info); !made_by.empty())
+    say("made by: {}\n", fmt::join(made_by_texts(made_by), ", "));
   if (!info.training.empty()) say("trained by graft; --json shows the settings\n");
   if (!line) return;
   const auto& r = line->report;
@@ -123,6 +138,7 @@ void report_json(const train::ModelFile& model, const models::Summary& summary, 
                {"preprocessing", Json::parse(train::to_json(info.preprocessing))},
                {"source", info.source},
                {"licence", info.licence},
+               {"made_by", made_by_of(info)},
                {"training", info.training.empty() ? Json(nullptr) : Json::parse(info.training, nullptr, false)},
                {"layers", std::move(layers)}};
   if (line) {

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "io/xxh3.h"
 #include "models/graph_json.h"
+#include "train/made_by.h"
 
 namespace graft::train {
 
@@ -88,6 +89,7 @@ ModelFile::ModelFile(const std::filesystem::path& path, io::Trust trust)
     info_.preprocessing = preprocessing_from_json(*preprocessing, name);
   info_.licence = file_->attribute("licence").value_or("");
   info_.source = file_->attribute("source").value_or("");
+  info_.made_by = file_->attribute("made_by").value_or("");
   info_.training = file_->text(kTrainingText).value_or("");
   for (size_t i = 0; i < file_->tensors().size(); ++i) index_[file_->tensors()[i].name] = i;
 }
@@ -125,6 +127,7 @@ void write_model(io::GraftFileWriter& writer, const ModelInfo& info, const model
   writer.set_attribute("preprocessing", to_json(info.preprocessing));
   if (!info.licence.empty()) writer.set_attribute("licence", info.licence);
   if (!info.source.empty()) writer.set_attribute("source", info.source);
+  if (!info.made_by.empty()) writer.set_attribute("made_by", info.made_by);
   writer.set_text(kGraphText, models::to_json(info.graph));
   if (!info.classes.empty()) writer.set_strings(kClassesText, info.classes);
   if (!info.training.empty()) writer.set_text(kTrainingText, info.training);
@@ -144,6 +147,7 @@ ModelInfo convert(const io::WeightsReader& weights, const std::string& source_na
   info.graph = models::graph_for(shapes, source_name, arch);
   info.preprocessing = to_io(models::find_model(info.graph.name).preprocessing);
   info.licence = provenance.licence;
+  info.made_by = made_by(nullptr);
   info.source = provenance.source.empty() ? std::filesystem::path(source_name).filename().string() : provenance.source;
   const int64_t outputs = models::classes_of(info.graph);
   GRAFT_CHECK(classes.empty() || static_cast<int64_t>(classes.size()) == outputs,

@@ -26,6 +26,7 @@ struct ModelInfo {
   io::Preprocessing preprocessing;
   std::string licence, source;  // of the weights
   std::string training;         // the TrainConfig it was made with, as JSON; empty for a converted model
+  std::string made_by;          // versions, device and instruction set, as JSON (made_by.h); empty where nobody said
 };
 
 class ModelFile {
@@ -44,7 +45,7 @@ class ModelFile {
   std::vector<float> read_all(const std::string& tensor) const;
   bool contains(const std::string& tensor) const { return index_.contains(tensor); }
 
-  // 16 hexadecimal digits of the names and sums of these tensors: what a checkpoint says of the trunk it belongs to.
+  // 16 hexadecimal digits of the names and sums of these tensors: part of what names the start of a run.
   std::string hash_of(const std::vector<std::string>& tensors) const;
 
  private:

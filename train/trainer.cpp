@@ -6,6 +6,7 @@
 #include "io/staged_file.h"
 #include "models/freeze.h"
 #include "train/initialise.h"
+#include "train/made_by.h"
 #include "train/schedule.h"
 #include "train/step_memory.h"
 
@@ -261,6 +262,7 @@ void Trainer::save(bool now) {
 void Trainer::write_output() {
   ModelInfo info = options_.model;
   info.training = to_json(options_.config);
+  info.made_by = made_by(options_.device.get());
   io::GraftFileWriter writer(options_.output);
   const auto above = parts_->network.reader();
   write_model(writer, info, [&](const std::string& tensor, int64_t first, int64_t count, float* out) {

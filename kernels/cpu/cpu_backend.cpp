@@ -95,6 +95,10 @@ Status record_event(void*, EventHandle, StreamHandle) { return Status::ok; }
 Status wait_event(void*, StreamHandle, EventHandle) { return Status::ok; }
 Status synchronize_event(void*, EventHandle) { return Status::ok; }
 const char* last_error(void*) { return "the CPU backend reports no device errors"; }
+const char* instruction_set(void* self) {
+  constexpr const char* kNames[] = {"sse4", "avx2", "avx512"};
+  return kNames[static_cast<int>(static_cast<CpuBackend*>(self)->isa)];
+}
 const char* description(void* self) { return static_cast<CpuBackend*>(self)->description; }
 
 int64_t workspace_bytes(void* self, Primitive primitive, const void* args) {
@@ -151,7 +155,8 @@ extern "C" graft::Status graft_cpu_backend(const graft::CpuOptions* options, gra
                  .replay = nullptr,
                  .destroy_capture = nullptr,
                  .last_error = last_error,
-                 .description = description};
+                 .description = description,
+                 .instruction_set = instruction_set};
   std::copy(std::begin(cpu->table->run), std::end(cpu->table->run), std::begin(out->run));
   out->workspace_bytes = workspace_bytes;
   out->compile = compile_functions();

@@ -64,6 +64,22 @@ TEST_CASE("by default the trunk is frozen and the head is new") {
     CHECK(before.read_all(frozen) == after.read_all(frozen));
   CHECK(after.read_all("fc.weight").size() == 24);
 
+  // what chose the bits; a converted model has no device
+  const Json made_by = Json::parse(after.info().made_by);
+  CHECK(made_by["device"] == "cpu");
+  CHECK((made_by["instruction_set"] == "avx512" || made_by["instruction_set"] == "avx2" ||
+         made_by["instruction_set"] == "sse4"));
+  for (const char* part : {"graft", "hdf5", "libjpeg_turbo", "libpng", "glibc"})
+    CHECK_THAT(made_by[part].get<std::string>(), Contains("."));
+  const auto inspected = run_graft({"inspect", "out.h5"}, {.folder = folder.path()});
+  CHECK_THAT(inspected.out, Contains("made by: graft 0.") && Contains("device cpu, instruction_set "));
+  CHECK(Json::parse(run_graft({"inspect", "out.h5", "--json"}, {.folder = folder.path()}).out)["made_by"] == made_by);
+  const auto lowered = run_graft({"train", "squares", "--from", "tiny.h5", "-o", "sse4.h5", "--epochs", "1"},
+                                 {.folder = folder.path(), .environment = {"GRAFT_MAX_ISA=sse4"}});
+  REQUIRE(lowered.code == 0);
+  const graft::train::ModelFile sse4(folder / "sse4.h5");
+  CHECK(Json::parse(sse4.info().made_by)["instruction_set"] == "sse4");
+
   // all of it: other weights move, running statistics too
   const auto all =
       run_graft({"train", "squares", "--from", "tiny.h5", "-o", "all", "--epochs", "1", "--train", "*", "--json"},
