@@ -14,7 +14,7 @@ enum class ScheduleKind { constant, cosine, step };
 struct TrainConfig {
   std::string model;    // the network's name
   std::string dataset;  // its content hash (io/dataset.h)
-  std::string trunk;    // hash of the weights it starts from; empty: from scratch
+  std::string trunk;    // hash of the network, preprocessing and weights it starts from; empty: from scratch
   std::vector<std::string> classes;
   std::vector<std::string> freeze, train;  // patterns on layer names
   uint64_t seed = 0;

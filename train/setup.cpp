@@ -3,7 +3,9 @@
 #include <tuple>
 
 #include "core/error.h"
+#include "io/xxh3.h"
 #include "models/freeze.h"
+#include "models/graph_json.h"
 #include "train/trainer.h"
 
 namespace graft::train {
@@ -48,12 +50,14 @@ ModelInfo model_from_scratch(const std::string& name, std::vector<std::string> c
   return info;
 }
 
-// The weights the run starts from: all but those of a head that is drawn anew.
-std::string hash_of_start(const ModelFile& from, bool new_head) {
+// What the run starts from: the network as it will be trained, what a photo goes through, and all weights but those of
+// a head that is drawn anew.
+std::string hash_of_start(const ModelFile& from, const ModelInfo& model, bool new_head) {
   std::vector<std::string> names;
   for (const models::Parameter& p : models::parameters_of(from.graph()))
     if (!new_head || !in_head(from.graph(), p.name)) names.push_back(p.name);
-  return from.hash_of(names);
+  const std::string all = from.hash_of(names) + models::to_json(model.graph) + to_json(model.preprocessing);
+  return fmt::format("{:016x}", io::xxh3(all));
 }
 
 bool only_the_head_trains(const models::Graph& graph, const TrainConfig& config) {
@@ -84,8 +88,8 @@ RunSetup set_up(const RunRequest& request) {
     setup.model = model_from_scratch(request.scratch, config.classes);
   } else {
     setup.from = std::make_shared<const ModelFile>(request.from);
-    config.trunk = hash_of_start(*setup.from, needs_new_head(setup.from->info(), config.classes));
     setup.model = for_classes(setup.from->info(), config.classes);
+    config.trunk = hash_of_start(*setup.from, setup.model, needs_new_head(setup.from->info(), config.classes));
     if (config.freeze.empty() && config.train.empty()) {
       GRAFT_CHECK(!setup.model.graph.head.empty(), "{} has no classifying layer: say what trains with --train",
                   setup.model.graph.name);

@@ -11,7 +11,6 @@
 #include "tests/support/devices.h"
 #include "tests/train/tiny_graph.h"
 #include "train/initialise.h"
-#include "train/model_file.h"
 
 namespace graft::test {
 
@@ -43,11 +42,13 @@ void make_squares(const fs::path& folder, int count, uint32_t seed) {
   }
 }
 
-void write_tiny_model(const fs::path& file, const std::vector<std::string>& classes, uint64_t seed) {
+void write_tiny_model(const fs::path& file, const std::vector<std::string>& classes, uint64_t seed,
+                      const std::function<void(train::ModelInfo&)>& edit) {
   train::ModelInfo info;
   info.graph = tiny_graph(static_cast<int64_t>(classes.size()));
   info.classes = classes;
   info.preprocessing.resize = info.preprocessing.crop = 16;
+  if (edit) edit(info);
   models::Network network(info.graph, reference_device());
   train::initialise(network, seed, [](const models::Parameter&) { return true; });
   io::GraftFileWriter writer(file);

@@ -3,10 +3,11 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "models/graph.h"
+#include "train/model_file.h"
 
 namespace graft::test {
 
@@ -19,7 +20,9 @@ void write_png(const std::filesystem::path& file, int side, Colour colour, uint3
 void make_squares(const std::filesystem::path& folder, int count, uint32_t seed = 0);
 
 // The tiny network of tests/train with weights drawn from `seed`, on 16 x 16 pixels.
-void write_tiny_model(const std::filesystem::path& file, const std::vector<std::string>& classes, uint64_t seed = 1);
+// `edit` changes the rest of it.
+void write_tiny_model(const std::filesystem::path& file, const std::vector<std::string>& classes, uint64_t seed = 1,
+                      const std::function<void(train::ModelInfo&)>& edit = {});
 
 void write_text(const std::filesystem::path& file, const std::string& text);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <random>
 #include <set>
 #include <thread>
@@ -148,6 +149,9 @@ TEST_CASE("Ctrl-C ends the step, saves, says how to go on, then the bytes are th
                             Contains("go on with: graft train squares --from tiny.h5 -o out.h5 --train '*'") &&
                             Contains("--resume"));
     CHECK_FALSE((bench.files() == expected));
+    // what a run that is killed between its log and its checkpoint leaves: an epoch too many, a line cut short
+    std::ofstream(bench.folder() / "out.log.jsonl", std::ios::app) << R"({"event":"epoch","epoch":6})"
+                                                                   << "\n{\"event\":\"epo";
     const auto resumed = run_graft(arguments({"--resume"}), bench.here());
     INFO(resumed.err);
     REQUIRE(resumed.code == 0);
@@ -180,8 +184,21 @@ TEST_CASE("resuming with other settings, photos or weights is refused, what is t
   write_png(bench.folder() / "squares/red/new.png", 32, {200, 20, 30}, 5);
   refused({"--resume"}, "dataset");
   std::filesystem::remove(bench.folder() / "squares/red/new.png");
-  write_tiny_model(bench.folder() / "tiny.h5", {"x", "y"}, 2);
+  const auto start_anew = [&](uint64_t seed, const std::function<void(graft::train::ModelInfo&)>& edit = {}) {
+    write_tiny_model(bench.folder() / "tiny.h5", {"x", "y"}, seed, edit);
+  };
+  start_anew(2);
   refused({"--resume"}, "trunk");
+  // the same weights
+  start_anew(1, [](graft::train::ModelInfo& info) { info.preprocessing.mean[1] += 0.01f; });
+  refused({"--resume"}, "trunk");
+  start_anew(1, [](graft::train::ModelInfo& info) {
+    for (graft::models::Node& node : info.graph.nodes)
+      if (auto* dropout = std::get_if<graft::models::Dropout>(&node.op)) dropout->probability = 0.3;
+  });
+  refused({"--resume"}, "trunk");
+  start_anew(1);
+  CHECK(run_graft(arguments({"--resume"}), bench.here()).code == 0);
 }
 
 TEST_CASE("a damaged checkpoint is refused") {
