@@ -45,8 +45,10 @@ std::string unpadded(std::string_view text) { return std::string(text.substr(0, 
 
 }  // namespace
 
-struct GraftFile::ChunkSums {
+struct GraftFile::ReadState {
   std::mutex mutex;
+  std::optional<Xxh3> sum;  // of the elements before `next`, while ranges follow one another
+  int64_t next = 0;
   std::vector<uint64_t> sums;  // of each kChunkBytes; empty: not known yet
 };
 
@@ -63,7 +65,7 @@ GraftFile::GraftFile(const std::filesystem::path& path, Trust trust)
   add_tensors(kParametersGroup);
   parameter_count_ = tensors_.size();
   add_tensors(kBuffersGroup);
-  sums_ = std::make_unique<ChunkSums[]>(tensors_.size());
+  states_ = std::make_unique<ReadState[]>(tensors_.size());
 }
 
 GraftFile::~GraftFile() = default;
@@ -127,7 +129,7 @@ void GraftFile::stream(size_t index, int64_t chunk_rows, const UseRows& use) con
 }
 
 const std::vector<uint64_t>& GraftFile::chunk_sums(size_t index) const {
-  ChunkSums& known = sums_[index];
+  ReadState& known = states_[index];
   const std::lock_guard lock(known.mutex);
   if (known.sums.empty()) {
     std::vector<uint64_t> sums;
@@ -138,13 +140,43 @@ const std::vector<uint64_t>& GraftFile::chunk_sums(size_t index) const {
   return known.sums;
 }
 
+// False: the range does not follow the one before.
+bool GraftFile::read_in_order(size_t index, int64_t first, int64_t count, float* out) const {
+  const IndexEntry& entry = *entries_[index];
+  ReadState& state = states_[index];
+  const std::lock_guard lock(state.mutex);
+  if (first == 0) {
+    state.sum.emplace();
+    state.next = 0;
+  }
+  if (!state.sum || first != state.next) return false;
+  const auto element = static_cast<int64_t>(size_of(entry.dtype));
+  const int64_t per_chunk = kChunkBytes / element;
+  std::vector<std::byte> buffer(entry.dtype == DType::f32 ? 0
+                                                          : static_cast<size_t>(std::min(per_chunk, count) * element));
+  for (int64_t done = 0; done < count; done += per_chunk) {
+    const auto n = static_cast<size_t>(std::min(per_chunk, count - done));
+    const auto bytes = entry.dtype == DType::f32 ? std::as_writable_bytes(std::span(out + done, n))
+                                                 : std::span(buffer).first(n * static_cast<size_t>(element));
+    file_.read_at(static_cast<int64_t>(entry.offset) + (first + done) * element, bytes);
+    state.sum->update(bytes);
+    if (entry.dtype != DType::f32) convert(entry.dtype, bytes, out + done);
+  }
+  state.next = first + count;
+  if (state.next < tensors_[index].numel()) return true;
+  const bool right = state.sum->digest() == *find_attribute<uint64_t>(entry.attributes, kSumAttribute);
+  state.sum.reset();
+  if (!right) fail_damaged(entry);
+  return true;
+}
+
 void GraftFile::read(size_t index, int64_t first, int64_t count, float* out) const {
   const IndexEntry& entry = *entries_.at(index);
   const int64_t numel = tensors_[index].numel();
   GRAFT_CHECK(first >= 0 && count >= 0 && first <= numel && count <= numel - first,
               "{}: elements {} to {} + {} are asked of {}, which has {}", file_.name(), first, first, count,
               tensors_[index].name, numel);
-  if (count == 0) return;
+  if (count == 0 || read_in_order(index, first, count, out)) return;
   const auto& sums = chunk_sums(index);
   const auto element = static_cast<int64_t>(size_of(entry.dtype));
   const int64_t begin = first * element, end = begin + count * element;

@@ -47,8 +47,9 @@ class GraftFile : public WeightsReader {
   size_t parameter_count() const { return parameter_count_; }  // the first ones of tensors()
   const std::string& axes(size_t index) const;                 // "OIHW"; empty where the file says nothing
 
-  // The first range read of a tensor reads all of it once for its sum, and keeps a sum for each chunk; every range is
-  // then checked against those.
+  // Ranges that follow one another from the first element to the last are read once: the sum is known at the last, and
+  // where that throws, what was made from the ranges before must be thrown away. For any other range the whole tensor
+  // is read for its sum first, a sum for each chunk is kept, and the range is checked against those.
   void read(size_t index, int64_t first, int64_t count, float* out) const override;
 
   // All of a tensor, in order and once: `use` gets `rows` rows of the slowest axis from `first_row` on, as f32;
@@ -66,12 +67,13 @@ class GraftFile : public WeightsReader {
   StoredArray read_raw(std::string_view path) const;  // in its own type
 
  private:
-  struct ChunkSums;  // of one tensor
+  struct ReadState;  // of one tensor
   const IndexEntry* find(std::string_view path) const;
   void add_tensors(const char* group);
   void read_checked(const IndexEntry& entry, const std::function<void(std::span<const std::byte>)>& use,
                     size_t chunk_bytes) const;
   std::vector<std::byte> read_whole(const IndexEntry& entry) const;
+  bool read_in_order(size_t index, int64_t first, int64_t count, float* out) const;
   const std::vector<uint64_t>& chunk_sums(size_t index) const;
   [[noreturn]] void fail_damaged(const IndexEntry& entry) const;
 
@@ -80,7 +82,7 @@ class GraftFile : public WeightsReader {
   std::vector<TensorEntry> tensors_;
   std::vector<const IndexEntry*> entries_;  // of tensors_
   size_t parameter_count_ = 0;
-  std::unique_ptr<ChunkSums[]> sums_;
+  std::unique_ptr<ReadState[]> states_;
 };
 
 }  // namespace graft::io

@@ -77,7 +77,8 @@ TEST_CASE("a change that leaves size and time as they were is found by the sums 
   const auto path = scratch / "large.h5";
   write_large(path, 0);
   const io::GraftFile file(path);
-  CHECK(all_of(file, 0) == ramp<float>(150000, 1));
+  std::vector<float> values(1000);
+  file.read(0, 5000, 1000, values.data());  // out of order: now the sums are known
   const auto time = fs::last_write_time(path);
   std::string bytes = bytes_of(path);
   const float near_the_end = ramp<float>(150000, 1)[149000];
@@ -87,9 +88,9 @@ TEST_CASE("a change that leaves size and time as they were is found by the sums 
   write_bytes(path, bytes);
   fs::last_write_time(path, time);
 
-  std::vector<float> values(1000);
-  file.read(0, 0, 1000, values.data());  // another chunk: still right
-  CHECK(values == ramp<float>(1000, 1));
+  const auto right = values;
+  file.read(0, 5000, 1000, values.data());  // another chunk: still right
+  CHECK(values == right);
   CHECK_THROWS_WITH(file.read(0, 149000, 1000, values.data()), Contains("the sum of parameters/w is wrong"));
   const auto ignore = [](int64_t, int64_t, std::span<const float>) {};
   CHECK_THROWS_WITH(file.stream(0, 0, ignore), Contains("the sum of parameters/w is wrong"));

@@ -1,8 +1,12 @@
 // What is written comes back, to this reader, to h5dump, and byte for byte the same each time.
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <regex>
+#include <sstream>
 
 #include "core/error.h"
 #include "io/xxh3.h"
@@ -115,6 +119,65 @@ TEST_CASE("a tensor of many chunks reads the same in ranges and as a stream") {
                    [](float a, double b) { return a == static_cast<float>(b); }));
 }
 
+namespace {
+
+// Bytes that this process has read by system calls.
+int64_t bytes_read() {
+  std::ifstream io("/proc/self/io");
+  std::string name;
+  int64_t count = 0;
+  while (io >> name >> count)
+    if (name == "rchar:") return count;
+  FAIL("/proc/self/io has no rchar");
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("ranges that follow one another are read once, and a wrong sum shows at the last at the latest") {
+  const ScratchFolder scratch;
+  const auto values = ramp<float>(300 * 1001, 2);
+  {
+    io::GraftFileWriter file(scratch / "large.h5");
+    add(file, "parameters", "d", {70000}, "C", ramp<double>(70000, 1));
+    add(file, "parameters", "w", {300, 1001}, "OI", values);
+    file.commit();
+  }
+  const io::GraftFile file(scratch / "large.h5");
+  std::vector<float> part(values.size());
+  const auto in_order = [&](const io::GraftFile& from, int64_t step) {
+    std::vector<float> all;
+    for (int64_t first = 0; first < 300 * 1001; first += step) {
+      const int64_t n = std::min<int64_t>(step, 300 * 1001 - first);
+      from.read(1, first, n, part.data());
+      all.insert(all.end(), part.begin(), part.begin() + n);
+    }
+    return all;
+  };
+  for (const int64_t step : {1001, 65536, 70000, 300 * 1001}) {
+    const int64_t before = bytes_read();
+    CHECK(in_order(file, step) == values);
+    CHECK(bytes_read() - before < 300 * 1001 * 4 + 1000);
+  }
+  const int64_t before = bytes_read();
+  for (int64_t first = 0; first < 70000; first += 700) {  // converted, in pieces of another element
+    file.read(0, first, 700, part.data());
+    CHECK(part[0] == static_cast<float>(std::sin(static_cast<double>(first))));
+  }
+  CHECK(bytes_read() - before < 70000 * 8 + 1000);
+
+  std::string bytes = bytes_of(scratch / "large.h5");
+  const size_t at = bytes.find(std::string(reinterpret_cast<const char*>(values.data()), 4004));
+  REQUIRE(at != bytes.npos);
+  bytes[at + 5] = static_cast<char>(bytes[at + 5] ^ 1);
+  write_bytes(scratch / "bad.h5", bytes);
+  const io::GraftFile bad(scratch / "bad.h5");
+  CHECK_THROWS_WITH(in_order(bad, 70000), Contains("the sum of parameters/w is wrong"));
+  CHECK_THROWS_WITH(bad.read(1, 200000, 10, part.data()), Contains("the sum of parameters/w is wrong"));
+  bad.read(1, 0, 10, part.data());
+  CHECK_THROWS_WITH(bad.read(1, 20, 10, part.data()), Contains("the sum of parameters/w is wrong"));
+}
+
 TEST_CASE("data sets begin at multiples of 64") {
   const ScratchFolder scratch;
   write_sample(scratch / "sample.h5");
@@ -196,4 +259,55 @@ TEST_CASE("h5dump reads the file") {
   CHECK_THAT(dump("-a /architecture"), Contains("\"sample\""));
   CHECK_THAT(dump("-pH -d /parameters/conv1.weight"), Contains("CONTIGUOUS") && Contains("FILTERS { NONE }"));
   CHECK_THAT(dump("-B"), Contains("SUPERBLOCK_VERSION 3"));
+}
+
+TEST_CASE("h5py reads the file, and finds what graft finds") {
+  const ScratchFolder scratch;
+  write_sample(scratch / "sample.h5");
+  const char* given = std::getenv("GRAFT_PYTHON");
+  const std::string command = std::string(given ? given : "/usr/bin/python3") +
+                              " '" GRAFT_SOURCE_DIR "/tests/io/hdf5/read_with_h5py.py' '" +
+                              (scratch / "sample.h5").string() + "'";
+  std::map<std::string, nlohmann::json> found;
+  FILE* pipe = popen(command.c_str(), "r");
+  REQUIRE(pipe);
+  std::string out;
+  for (char line[512]; std::fgets(line, sizeof line, pipe);) out += line;
+  const int code = WEXITSTATUS(pclose(pipe));
+  if (code == 3 || code == 127) return skip("h5py", "python3-h5py is not installed");
+  REQUIRE(code == 0);
+  std::istringstream lines(out);
+  for (std::string line; std::getline(lines, line);) {
+    auto object = nlohmann::json::parse(line);
+    found[object["path"].get<std::string>()] = object;
+  }
+
+  const io::GraftFile file(scratch / "sample.h5");
+  CHECK(found[""]["attributes"]["graft_format"] == 1);
+  CHECK(found[""]["attributes"]["architecture"] == *file.attribute("architecture"));
+  CHECK(found["graph"]["values"] == nlohmann::json{*file.text("graph")});
+  CHECK(found["class_names"]["values"] == nlohmann::json(*file.strings("class_names")));
+  const std::map<DType, std::string> types = {{DType::f32, "float32"},
+                                              {DType::f64, "float64"},
+                                              {DType::f16, "float16"},
+                                              {DType::i64, "int64"},
+                                              {DType::u8, "uint8"}};
+  REQUIRE(file.tensors().size() == 8);
+  for (size_t i = 0; i < file.tensors().size(); ++i) {
+    const io::TensorEntry& tensor = file.tensors()[i];
+    INFO(tensor.name);
+    const auto& object = found[(i < file.parameter_count() ? "parameters/" : "buffers/") + tensor.name];
+    if (tensor.dtype != DType::bf16) CHECK(object["type"] == types.at(tensor.dtype));  // NumPy has no bf16
+    CHECK(object["shape"] == tensor.shape);
+    CHECK(object["attributes"].value("axes", "") == file.axes(i));
+    std::vector<float> values(static_cast<size_t>(tensor.numel()));
+    file.read(i, 0, tensor.numel(), values.data());
+    REQUIRE(object["values"].size() == values.size());
+    for (size_t k = 0; k < values.size(); ++k)
+      CHECK(std::strtod(object["values"][k].get<std::string>().c_str(), nullptr) == static_cast<double>(values[k]));
+  }
+  const auto& momentum = found["training/optimizer/momentum/fc.weight"];
+  CHECK(momentum["shape"] == nlohmann::json{5, 4});
+  CHECK(momentum["attributes"]["xxh3"].get<uint64_t>() ==
+        io::xxh3(file.read_raw("training/optimizer/momentum/fc.weight").elements));
 }
