@@ -1,6 +1,7 @@
 // The program as a whole: help, wrong use, output that goes nowhere.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "tests/support/temporary_folder.h"
 #include "tests/tools/fixtures.h"
@@ -97,6 +98,50 @@ TEST_CASE("output on a full device is an error, output that nobody reads is none
   while (std::fgets(line, sizeof line, cut)) said += line;
   pclose(cut);
   CHECK(said == "code 0\n");
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("the program needs the C and C++ run-times and no other library") {
+  FILE* ldd = popen("ldd '" GRAFT_PROGRAM "' 2>&1", "r");
+  REQUIRE(ldd);
+  int libraries = 0;
+  for (char line[512]; std::fgets(line, sizeof line, ldd); ++libraries) {
+    std::string name = std::string(line).substr(0, std::string(line).find(" ", 1));
+    name.erase(0, name.find_last_of("\t/") + 1);
+    INFO(line);
+    CHECK(std::regex_match(name,
+                           std::regex(R"((linux-vdso|ld-linux-x86-64|libc|libm|libstdc\+\+|libgcc_s)\.so\.[0-9]+)")));
+  }
+  CHECK(pclose(ldd) == 0);
+  CHECK(libraries >= 3);
+}
+#endif
+
+TEST_CASE("the helper that reads HDF5 is the one beside the program, else the installed one, else the built one") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "bin");
+  std::filesystem::create_directories(folder / "libexec/graft");
+  std::filesystem::copy_file(GRAFT_PROGRAM, folder / "bin/graft");
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  const auto inspect = [&] {
+    std::string said;
+    const std::string command =
+        "'" + (folder / "bin/graft").string() + "' inspect '" + (folder / "tiny.h5").string() + "' 2>&1";
+    FILE* pipe = popen(command.c_str(), "r");
+    REQUIRE(pipe);
+    for (char line[512]; std::fgets(line, sizeof line, pipe);) said += line;
+    pclose(pipe);
+    return said;
+  };
+  const auto place_helper = [&](const char* where, int code) {
+    write_text(folder / where, "#!/bin/sh\nexit " + std::to_string(code) + "\n");
+    std::filesystem::permissions(folder / where, std::filesystem::perms::owner_all);
+  };
+  CHECK_THAT(inspect(), Contains("conv1"));
+  place_helper("libexec/graft/graft-h5-index", 8);
+  CHECK_THAT(inspect(), Contains("graft-h5-index ended with exit code 8"));
+  place_helper("bin/graft-h5-index", 9);
+  CHECK_THAT(inspect(), Contains("graft-h5-index ended with exit code 9"));
 }
 
 TEST_CASE("inspect shows layers, classes and the graft line") {
