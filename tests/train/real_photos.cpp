@@ -24,8 +24,9 @@ TEST_CASE("the reference names the cat and the cup as PyTorch does") {
 
   std::ifstream in(std::string(GRAFT_SOURCE_DIR) + "/tests/expectations/real/efficientnet_lite0.json");
   const auto expected = nlohmann::json::parse(in);
-  for (const auto& [photo, top] : expected.items()) {
-    if (!top.is_array() || !top[0].is_object() || !top[0].contains("probability")) continue;
+  for (const char* photo : {"chelsea.png", "coffee.png"}) {
+    const auto& top = expected.at(photo);
+    REQUIRE(top.size() >= 5);
     INFO(photo);
     const io::Image image = io::read_image(test::test_data() / "photos" / photo);
     std::vector<float> pixels(static_cast<size_t>(predictor.input_shape().numel()));
