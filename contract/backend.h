@@ -91,7 +91,11 @@ struct CompileFunctions {
   Status (*describe)(void* self, const Piece*, Executable**) = nullptr;  // chooses; keeps no pointer into the piece
   Status (*info)(const Executable*, ExecutableInfo*) = nullptr;          // valid until destroy
   Status (*plan)(Executable*, const int64_t* offsets) = nullptr;         // where each lifetime lies in the arena
-  Status (*fill)(Executable*, void* packed, const ConstantSource*) = nullptr;
+  // Reads the Executable only: it may be filled again, into other memory, while it executes.
+  Status (*fill)(const Executable*, void* packed, const ConstantSource*) = nullptr;
+  // May each execute what the other's `fill` has packed from one source? So it is where calls and constants are the
+  // same and only the batch differs; a backend that chooses an order of weights by the batch says no.
+  bool (*same_packing)(const Executable*, const Executable*) = nullptr;
   Status (*execute)(const Executable*, const ExecuteArgs*, StreamHandle) = nullptr;  // safe from many threads at once
   void (*destroy)(Executable*) = nullptr;
 };

@@ -21,4 +21,20 @@ struct TensorView {
   }
 };
 
+// No tensor has more elements, so products of extents and offsets stay far from overflow.
+inline constexpr int64_t kMaxElements = int64_t{1} << 44;
+
+// Extents in range, zeros counted as ones: their product in any order is at most kMaxElements. (Absent views pass.)
+constexpr bool well_formed(const TensorView& view) {
+  if (!view.present()) return true;
+  if (static_cast<int>(view.dtype) >= kDTypeCount || view.shape.rank < 0 || view.shape.rank > kMaxRank) return false;
+  int64_t elements = 1;
+  for (int axis = 0; axis < view.shape.rank; ++axis) {
+    const int64_t extent = view.shape[axis];
+    if (extent < 0 || extent > kMaxElements / elements) return false;
+    if (extent > 0) elements *= extent;
+  }
+  return true;
+}
+
 }  // namespace graft

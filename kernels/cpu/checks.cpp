@@ -5,21 +5,6 @@
 
 namespace graft::cpu {
 
-// No tensor has more elements, so products of extents and offsets stay far from overflow.
-static constexpr int64_t kMaxElements = int64_t{1} << 44;
-
-bool well_formed(const TensorView& v) {
-  if (!v.present()) return true;
-  if (static_cast<int>(v.dtype) >= kDTypeCount || v.shape.rank < 0 || v.shape.rank > kMaxRank) return false;
-  int64_t elements = 1;
-  for (int axis = 0; axis < v.shape.rank; ++axis) {
-    const int64_t extent = v.shape[axis];
-    if (extent < 0 || extent > kMaxElements / elements) return false;
-    if (extent > 0) elements *= extent;
-  }
-  return true;
-}
-
 namespace {
 
 template <typename Args>

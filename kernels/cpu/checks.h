@@ -13,9 +13,6 @@ GRAFT_PRIMITIVES(X)
 // The same by number, for calls that were written down.
 Status check_shapes(Primitive, const void* args);
 
-// Extents in range, zeros counted as ones: their product in any order is far from overflow. (Absent views pass.)
-bool well_formed(const TensorView&);
-
 // Memory behind every view, and no output that shares it with another view, but for the aliases the contract allows.
 bool check_memory(Primitive, const void* args);
 

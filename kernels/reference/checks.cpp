@@ -30,18 +30,6 @@ bool overlap(const TensorView& a, const TensorView& b) {
 
 }  // namespace
 
-bool well_formed(const TensorView& view) {
-  if (!view.present()) return true;
-  if (static_cast<int>(view.dtype) >= kDTypeCount || view.shape.rank < 0 || view.shape.rank > kMaxRank) return false;
-  int64_t elements = 1;
-  for (int axis = 0; axis < view.shape.rank; ++axis) {
-    const int64_t extent = view.shape[axis];
-    if (extent < 0 || extent > kMaxElements / elements) return false;
-    if (extent > 0) elements *= extent;
-  }
-  return true;
-}
-
 bool checked(Primitive primitive, const void* args) {
   const TensorView* views = views_of(args);
   const Roles roles = info_of(primitive).roles;

@@ -7,12 +7,6 @@
 
 namespace graft::reference {
 
-// No tensor has more elements, so products of extents and offsets stay far from overflow.
-inline constexpr int64_t kMaxElements = int64_t{1} << 44;
-
-// Extents in range, zeros counted as ones: their product in any order is below kMaxElements. (Absent views pass.)
-bool well_formed(const TensorView& view);
-
 // Every view well formed and with memory behind it; no output shares memory with another view, except the pairs that
 // contract/primitives.h allows, which must be the same memory exactly.
 bool checked(Primitive primitive, const void* args);
