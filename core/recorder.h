@@ -5,12 +5,15 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "contract/recording.h"
 #include "core/device.h"
 
 namespace graft {
+
+class Storage;
 
 // A call with its arguments beside it.
 struct OwnedCall {
@@ -34,8 +37,9 @@ struct OwnedCall {
 struct Recording {
   std::shared_ptr<Device> device;
   std::vector<OwnedCall> calls;
-  std::vector<int64_t> buffers;     // bytes of each recorded buffer
-  std::vector<std::string> layers;  // names that calls refer to
+  std::vector<int64_t> buffers;                   // bytes of each recorded buffer
+  std::vector<std::string> layers;                // names that calls refer to
+  std::vector<std::shared_ptr<Storage>> changed;  // tensors made before, which the calls change in place
 };
 
 class Recorder {
@@ -49,6 +53,7 @@ class Recorder {
 
   void append(Device& device, Primitive primitive, const void* args);
   void* new_buffer(Device& device, int64_t bytes);  // a virtual address
+  void changes(std::shared_ptr<Storage> storage) { recording_.changed.push_back(std::move(storage)); }
 
   Recording finish();  // ends the recording; only the destructor may follow
 

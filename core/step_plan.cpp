@@ -74,6 +74,7 @@ StepPlan::StepPlan(Recording recording, const std::vector<Tensor>& results, Step
 
 void StepPlan::execute() {
   Device& device = *recording_.device;
+  for (const auto& storage : recording_.changed) storage->changed();
   for (size_t c = 0; c < recording_.calls.size(); ++c) {
     const OwnedCall& call = recording_.calls[c];
     const Status status = device.try_run(call.primitive, call.args.bytes, workspaces_[c].memory, workspaces_[c].bytes);

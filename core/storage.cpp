@@ -1,5 +1,7 @@
 #include "core/storage.h"
 
+#include "core/recorder.h"
+
 namespace graft {
 
 std::shared_ptr<Storage> Storage::allocate(std::shared_ptr<Device> device, int64_t bytes) {
@@ -9,6 +11,11 @@ std::shared_ptr<Storage> Storage::allocate(std::shared_ptr<Device> device, int64
 
 std::shared_ptr<Storage> Storage::recorded(std::shared_ptr<Device> device, int64_t bytes, void* virtual_address) {
   return std::shared_ptr<Storage>(new Storage(std::move(device), virtual_address, bytes, false));
+}
+
+void Storage::changed() {
+  version_.fetch_add(1, std::memory_order_relaxed);
+  if (Recorder* recorder = Recorder::current(); recorder && owned_) recorder->changes(shared_from_this());
 }
 
 Storage::~Storage() {

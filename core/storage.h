@@ -8,7 +8,7 @@
 
 namespace graft {
 
-class Storage {
+class Storage : public std::enable_shared_from_this<Storage> {
  public:
   static std::shared_ptr<Storage> allocate(std::shared_ptr<Device> device, int64_t bytes);
   static std::shared_ptr<Storage> recorded(std::shared_ptr<Device> device, int64_t bytes, void* virtual_address);
@@ -21,9 +21,10 @@ class Storage {
   void* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
 
-  // Counts changes in place: what a tape saved is good only while this stands still.
+  // Counts changes in place: what a tape saved, or a plan packed, is good only while this stands still. Who writes into
+  // a tensor with a primitive says `changed`; said while a step is recorded, it is said again by each execution.
   uint64_t version() const { return version_.load(std::memory_order_relaxed); }
-  void changed() { version_.fetch_add(1, std::memory_order_relaxed); }
+  void changed();
 
  private:
   Storage(std::shared_ptr<Device> device, void* data, int64_t bytes, bool owned)

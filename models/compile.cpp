@@ -3,132 +3,144 @@
 #include <mutex>
 #include <utility>
 
-#include "core/error.h"
+#include "core/storage.h"
 #include "models/fold.h"
+#include "models/network.h"
 
 namespace graft::models {
 
 namespace {
 
-void check(const Backend& backend, Status status, const char* doing) {
-  if (status == Status::ok) return;
-  const bool has_text = status == Status::device_error && backend.device.last_error;
-  const char* text = has_text ? backend.device.last_error(backend.self) : nullptr;
-  fail("{}: {} failed: {}{}{}", backend.name, doing, name_of(status), text ? ": " : "", text ? text : "");
+bool same(const BatchNormFold& a, const BatchNormFold& b) { return a.layer == b.layer && a.eps == b.eps; }
+
+bool same_constants(const InferencePlan& a, const InferencePlan& b) {
+  return std::equal(a.constants.begin(), a.constants.end(), b.constants.begin(), b.constants.end(),
+                    [](const PlanConstant& x, const PlanConstant& y) {
+                      return x.buffer == y.buffer && x.tensor == y.tensor && x.is_weight == y.is_weight &&
+                             std::equal(x.folds.begin(), x.folds.end(), y.folds.begin(), y.folds.end(), same);
+                    });
 }
 
-// Memory of the backend's device, given back with the object.
-class DeviceMemory {
- public:
-  DeviceMemory() = default;
-  DeviceMemory(const Backend& backend, int64_t bytes, const char* what) : backend_(&backend), bytes_(bytes) {
-    if (bytes > 0) check(backend, backend.device.allocate(backend.self, bytes, &memory_), what);
+// The memory of every parameter that a plan's constants are made of.
+std::vector<std::shared_ptr<Storage>> parameters_of(const InferencePlan& plan, const Network& network) {
+  std::vector<std::shared_ptr<Storage>> found;
+  const auto add = [&](const std::string& name) { found.push_back(network.entry(name).tensor.storage()); };
+  for (const PlanConstant& constant : plan.constants) {
+    if (!constant.tensor.empty()) add(constant.tensor);
+    for (const BatchNormFold& fold : constant.folds)
+      for (const char* part : {".weight", ".bias", ".running_mean", ".running_var"}) add(fold.layer + part);
   }
-  DeviceMemory(DeviceMemory&& o) noexcept
-      : backend_(o.backend_), memory_(std::exchange(o.memory_, nullptr)), bytes_(o.bytes_) {}
-  DeviceMemory& operator=(DeviceMemory&& o) noexcept {
-    std::swap(backend_, o.backend_);
-    std::swap(memory_, o.memory_);
-    std::swap(bytes_, o.bytes_);
-    return *this;
-  }
-  ~DeviceMemory() {
-    if (memory_) backend_->device.release(backend_->self, memory_, bytes_);
-  }
-  void* get() const { return memory_; }
+  return found;
+}
 
- private:
-  const Backend* backend_ = nullptr;
-  void* memory_ = nullptr;
-  int64_t bytes_ = 0;
-};
-
-// `done` follows the last call that used it: another stream waits for that before it uses the memory.
-struct Arena {
-  DeviceMemory memory;
-  EventHandle done = nullptr;
-  StreamHandle stream = nullptr;
-};
+// Each version only grows, so while the sum stands still, all of them do.
+uint64_t version_of(const std::vector<std::shared_ptr<Storage>>& parameters) {
+  uint64_t sum = 0;
+  for (const auto& p : parameters) sum += p->version();
+  return sum;
+}
 
 }  // namespace
 
-struct CompiledPiece::State {
-  State(const Backend& b, InferencePlan p) : backend(b), plan(std::move(p)) {}
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-  ~State() {
-    for (Arena& arena : idle) {
-      backend.device.synchronize_event(backend.self, arena.done);
-      backend.device.destroy_event(backend.self, arena.done);
-    }
-    if (executable) backend.compile.destroy(executable);
+// Packed weights, shared by the pieces that read them in the same order. An execution keeps what it began with.
+struct CompiledPiece::Weights {
+  void follow(const Network& live, const InferencePlan& plan) {
+    network = &live;
+    parameters = parameters_of(plan, live);
   }
 
-  Arena acquire(StreamHandle stream) {
-    {
-      const std::lock_guard lock(mutex);
-      if (!idle.empty()) {
-        Arena arena = std::move(idle.back());
-        idle.pop_back();
-        if (arena.stream != stream)
-          check(backend, backend.device.wait_event(backend.self, stream, arena.done), "waiting for an event");
-        return arena;
-      }
-    }
-    Arena arena{DeviceMemory(backend, report.arena_bytes, "allocating the arena"), nullptr, stream};
-    check(backend, backend.device.create_event(backend.self, &arena.done), "creating an event");
-    return arena;
-  }
-  void give_back(Arena arena, StreamHandle stream) {
-    arena.stream = stream;
-    const Status status = backend.device.record_event(backend.self, arena.done, stream);
-    const std::lock_guard lock(mutex);
-    idle.push_back(std::move(arena));
-    check(backend, status, "recording an event");
-  }
-
-  const Backend& backend;
-  InferencePlan plan;
-  Executable* executable = nullptr;
-  DeviceMemory packed;
-  CompileReport report;
   std::mutex mutex;
-  std::vector<Arena> idle;
+  std::shared_ptr<Storage> packed;
+
+  // Of a live network; otherwise there are none, and nothing changes.
+  const Network* network = nullptr;
+  std::vector<std::shared_ptr<Storage>> parameters;
+  uint64_t version = 0;  // of the parameters, when they were packed
 };
 
-CompiledPiece::CompiledPiece(const Backend& backend, InferencePlan plan, const ReadWeights& read)
-    : state_(std::make_unique<State>(backend, std::move(plan))) {
-  State& s = *state_;
-  const CompileFunctions& compile = backend.compile;
-  std::vector<RecordedCall> calls;
-  const Piece piece = piece_of(s.plan, calls);
-  check(backend, compile.describe(backend.self, &piece, &s.executable), "compiling");
-  ExecutableInfo info;
-  check(backend, compile.info(s.executable, &info), "compiling");
+struct CompiledPiece::State {
+  State(std::shared_ptr<Device> d, InferencePlan p)
+      : device(std::move(d)), plan(std::move(p)), executable(nullptr, device->backend().compile.destroy) {
+    const CompileFunctions& compile = device->backend().compile;
+    std::vector<RecordedCall> calls;
+    const Piece piece = piece_of(plan, calls);
+    Executable* described = nullptr;
+    device->check(compile.describe(device->backend().self, &piece, &described), "compiling");
+    executable.reset(described);
+    ExecutableInfo info;
+    device->check(compile.info(described, &info), "compiling");
 
-  const int32_t count = info.lifetime_count;
-  std::vector<int64_t> offsets(static_cast<size_t>(count));
-  std::vector<int32_t> scratch(2 * static_cast<size_t>(count));
-  s.report.packed_bytes = info.packed_bytes;
-  s.report.arena_bytes = plan_intervals(info.lifetimes, count, offsets.data(), scratch.data());
-  s.report.arena_lower_bound = graft::arena_lower_bound(info.lifetimes, count);
-  check(backend, compile.plan(s.executable, offsets.data()), "planning memory");
+    const int32_t count = info.lifetime_count;
+    std::vector<int64_t> offsets(static_cast<size_t>(count));
+    std::vector<int32_t> scratch(2 * static_cast<size_t>(count));
+    report.packed_bytes = info.packed_bytes;
+    report.arena_bytes = plan_intervals(info.lifetimes, count, offsets.data(), scratch.data());
+    report.arena_lower_bound = graft::arena_lower_bound(info.lifetimes, count);
+    device->check(compile.plan(described, offsets.data()), "planning memory");
+  }
 
-  s.packed = DeviceMemory(backend, info.packed_bytes, "allocating weights");
-  FoldingSource folding(s.plan, read);
-  const ConstantSource source = folding.source();
-  const Status status = compile.fill(s.executable, s.packed.get(), &source);
-  folding.rethrow();
-  check(backend, status, "packing weights");
+  std::shared_ptr<Storage> pack(const ReadWeights& read) const {
+    auto memory = Storage::allocate(device, report.packed_bytes);
+    device->synchronize();  // packing is in no stream's order, and queued work may still use a block of the cache
+    FoldingSource folding(plan, read);
+    const ConstantSource source = folding.source();
+    const Status status = device->backend().compile.fill(executable.get(), memory->data(), &source);
+    folding.rethrow();
+    device->check(status, "packing weights");
+    return memory;
+  }
+
+  // The weights as they are now.
+  std::shared_ptr<Storage> packed() const {
+    const std::lock_guard lock(weights->mutex);
+    if (weights->network)
+      if (const uint64_t now = version_of(weights->parameters); !weights->packed || now != weights->version) {
+        weights->packed = pack(weights->network->reader());
+        weights->version = now;
+      }
+    return weights->packed;
+  }
+
+  std::shared_ptr<Device> device;
+  InferencePlan plan;
+  std::unique_ptr<Executable, void (*)(Executable*)> executable;
+  CompileReport report;
+  std::shared_ptr<Weights> weights;
+};
+
+CompiledPiece::CompiledPiece(std::shared_ptr<Device> device, InferencePlan plan, const ReadWeights& read)
+    : state_(std::make_unique<State>(std::move(device), std::move(plan))) {
+  state_->weights = std::make_shared<Weights>();
+  state_->weights->packed = state_->pack(read);
+}
+
+CompiledPiece::CompiledPiece(const Network& network, InferencePlan plan)
+    : state_(std::make_unique<State>(network.device(), std::move(plan))) {
+  state_->weights = std::make_shared<Weights>();
+  state_->weights->follow(network, state_->plan);
+}
+
+CompiledPiece::CompiledPiece(const CompiledPiece& sibling, InferencePlan plan, const ReadWeights& read)
+    : state_(std::make_unique<State>(sibling.state_->device, std::move(plan))) {
+  const State& other = *sibling.state_;
+  if (same_constants(state_->plan, other.plan) &&
+      state_->device->backend().compile.same_packing(state_->executable.get(), other.executable.get())) {
+    state_->weights = other.weights;
+  } else {
+    state_->weights = std::make_shared<Weights>();
+    if (other.weights->network)
+      state_->weights->follow(*other.weights->network, state_->plan);
+    else
+      state_->weights->packed = state_->pack(read);
+  }
 }
 
 CompiledPiece::~CompiledPiece() = default;
 CompiledPiece::CompiledPiece(CompiledPiece&&) noexcept = default;
 CompiledPiece& CompiledPiece::operator=(CompiledPiece&&) noexcept = default;
 
-void CompiledPiece::run(std::span<const void* const> inputs, std::span<void* const> outputs,
-                        StreamHandle stream) const {
-  State& s = *state_;
+void CompiledPiece::run(std::span<const void* const> inputs, std::span<void* const> outputs) const {
+  const State& s = *state_;
   GRAFT_CHECK(inputs.size() == s.plan.inputs.size() && outputs.size() == s.plan.outputs.size(),
               "a compiled piece with {} inputs and {} outputs was given {} and {}", s.plan.inputs.size(),
               s.plan.outputs.size(), inputs.size(), outputs.size());
@@ -137,18 +149,21 @@ void CompiledPiece::run(std::span<const void* const> inputs, std::span<void* con
     buffers[static_cast<size_t>(s.plan.inputs[i])] = const_cast<void*>(inputs[i]);
   for (size_t i = 0; i < outputs.size(); ++i) buffers[static_cast<size_t>(s.plan.outputs[i])] = outputs[i];
 
-  Arena arena = s.acquire(stream);
+  const auto packed = s.packed();
+  const auto arena = Storage::allocate(s.device, s.report.arena_bytes);  // goes back in the order of the stream
   ExecuteArgs args;
-  args.packed = s.packed.get();
-  args.arena = arena.memory.get();
+  args.packed = packed->data();
+  args.arena = arena->data();
   args.buffers = buffers.data();
-  const Status status = s.backend.compile.execute(s.executable, &args, stream);
-  s.give_back(std::move(arena), stream);
-  check(s.backend, status, "executing a compiled piece");
+  s.device->check(s.device->backend().compile.execute(s.executable.get(), &args, nullptr),
+                  "executing a compiled piece");
 }
 
 const CompileReport& CompiledPiece::report() const { return state_->report; }
 const InferencePlan& CompiledPiece::plan() const { return state_->plan; }
+bool CompiledPiece::shares_weights_with(const CompiledPiece& other) const {
+  return state_->weights == other.state_->weights;
+}
 Shape CompiledPiece::input_shape(size_t i) const {
   return state_->plan.buffers[static_cast<size_t>(state_->plan.inputs.at(i))].shape;
 }

@@ -8,10 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "contract/backend.h"
+#include "core/device.h"
 #include "models/rewrite.h"
 
 namespace graft::models {
+
+class Network;
 
 // Elements [first, first + count) of a tensor of the weights file, row-major in the file's own order of axes (OIHW), as
 // f32. May throw; is called from one thread, a tensor's elements in order.
@@ -25,22 +27,30 @@ struct CompileReport {
 
 class CompiledPiece {
  public:
-  // `backend` must outlive this. Weights are read here, once, in chunks the backend chooses.
-  CompiledPiece(const Backend& backend, InferencePlan plan, const ReadWeights& read);
+  // Weights are read here, once, in chunks the backend chooses; what they come from is not needed afterwards.
+  CompiledPiece(std::shared_ptr<Device> device, InferencePlan plan, const ReadWeights& read);
+  // The weights of a live network, which must outlive this. A parameter that changes in place makes what was packed
+  // invalid: the next run packs anew. (Not while another thread changes one.)
+  CompiledPiece(const Network& network, InferencePlan plan);
+  // The same weights as `sibling`, for another batch or size of image. Shares what was packed for it, if the backend
+  // reads both in the same order; otherwise reads and packs its own.
+  CompiledPiece(const CompiledPiece& sibling, InferencePlan plan, const ReadWeights& read);
   ~CompiledPiece();
   CompiledPiece(CompiledPiece&&) noexcept;
   CompiledPiece& operator=(CompiledPiece&&) noexcept;
 
-  // Dense f32 values in the backend's memory, in the order of the request's inputs and taps. Returns when the work is
-  // given to the stream. Any number of threads at once; each execution under way has its own arena, kept for the next.
-  void run(std::span<const void* const> inputs, std::span<void* const> outputs, StreamHandle stream = nullptr) const;
+  // Dense f32 values in the device's memory, in the order of the request's inputs and taps. Returns when the work is
+  // given to the device. Any number of threads at once; each execution takes an arena from the device's allocator.
+  void run(std::span<const void* const> inputs, std::span<void* const> outputs) const;
 
   const CompileReport& report() const;
   const InferencePlan& plan() const;
   Shape input_shape(size_t i) const;
   Shape output_shape(size_t i) const;
+  bool shares_weights_with(const CompiledPiece& other) const;
 
  private:
+  struct Weights;
   struct State;
   std::unique_ptr<State> state_;
 };

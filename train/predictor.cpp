@@ -24,7 +24,7 @@ Predictor::Predictor(const models::Graph& graph, const models::ReadWeights& read
       .taps = {}, .inputs = {}, .batch = options.batch, .height = options.height, .width = options.width};
   for (const std::string& layer : options.layers) request.taps.push_back(models::find_node(graph, layer));
   if (request.taps.empty()) request.taps = {graph.outputs[0].node};
-  piece_ = std::make_unique<models::CompiledPiece>(device_->backend(), models::make_plan(graph, request), read);
+  piece_ = std::make_unique<models::CompiledPiece>(device_, models::make_plan(graph, request), read);
   input_shape_ = piece_->input_shape(0);
 }
 

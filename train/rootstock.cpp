@@ -12,7 +12,7 @@ Rootstock::Rootstock(const models::Graph& graph, const models::FreezePlan& freez
     return;
   }
   models::PieceRequest request{.taps = taps_, .inputs = {}, .batch = batch, .height = height, .width = width};
-  piece_.emplace(device->backend(), models::make_plan(graph, request), read);
+  piece_.emplace(device, models::make_plan(graph, request), read);
   for (size_t i = 0; i < taps_.size(); ++i) tap_values_.push_back(full(device, piece_->output_shape(i), 0));
 }
 

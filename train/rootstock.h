@@ -23,6 +23,7 @@ class Rootstock {
   // The values on the line, rows [0, n): always at the same addresses, as plans need.
   std::map<models::NodeId, Tensor> values(int64_t n) const;
 
+  const Shape& image_shape() const { return images_.shape(); }  // [batch, height, width, channels]
   const models::CompileReport* report() const { return piece_ ? &piece_->report() : nullptr; }
 
  private:

@@ -44,7 +44,7 @@ StepPlan& Scion::training_plan(int64_t n) {
   device.run(CheckFiniteArgs{.x = loss, .flag = state_.flag});
   for (const Tensor& g : grads) device.run(CheckFiniteArgs{.x = g, .flag = state_.flag});
   optimizer_.step(grads, state_);
-  for (const models::PendingStatistics& s : walked.statistics)
+  for (const models::PendingStatistics& s : walked.statistics) {
     device.run(UpdateRunningStatsArgs{.mean = s.mean,
                                       .var = s.var,
                                       .flag = state_.flag,
@@ -52,38 +52,45 @@ StepPlan& Scion::training_plan(int64_t n) {
                                       .running_var = s.running_var,
                                       .momentum = s.momentum,
                                       .rows = s.rows});
+    s.running_mean.storage()->changed();
+    s.running_var.storage()->changed();
+  }
   device.run(FinishStepArgs{
       .flag = state_.flag, .step = state_.step, .random_state = state_.random_state, .advance = kRandomBlocksPerStep});
   return training_.emplace(n, StepPlan(recorder.finish(), {loss, walked.values[0]})).first->second;
-}
-
-StepPlan& Scion::prediction_plan(int64_t n) {
-  if (const auto at = prediction_.find(n); at != prediction_.end()) return at->second;
-  const auto given = rootstock_.values(n);
-  const Tensor labels = labels_of(n);
-  const NoGrad no_grad;
-  Recorder recorder(network_.device());
-  const auto walked = network_.walk({.given = given, .wanted = {network_.graph().outputs[0].node}});
-  const Tensor loss = ops::cross_entropy(walked.values[0], labels, {}, config_.label_smoothing);
-  return prediction_.emplace(n, StepPlan(recorder.finish(), {loss, walked.values[0]})).first->second;
-}
-
-Scion::Result Scion::execute(StepPlan& plan) {
-  plan.execute();
-  return {plan.result(0).item(), plan.result(1).to_vector<float>()};
 }
 
 Scion::Result Scion::step(const std::vector<int64_t>& labels, double learning_rate) {
   const auto n = static_cast<int64_t>(labels.size());
   labels_of(n).assign(std::span<const int64_t>(labels));
   state_.learning_rate.assign(std::span<const double>(&learning_rate, 1));
-  return execute(training_plan(n));
+  StepPlan& plan = training_plan(n);
+  plan.execute();
+  return {plan.result(0).item(), plan.result(1).to_vector<float>()};
+}
+
+void Scion::compile() {
+  const Shape& images = rootstock_.image_shape();
+  const models::Graph& graph = network_.graph();
+  compiled_.emplace(network_, models::make_plan(graph, {.taps = {graph.outputs[0].node},
+                                                        .inputs = freeze_.taps,
+                                                        .batch = images[0],
+                                                        .height = images[1],
+                                                        .width = images[2]}));
+  logits_ = empty(network_.device(), compiled_->output_shape(0));
 }
 
 Scion::Result Scion::predict(const std::vector<int64_t>& labels) {
   const auto n = static_cast<int64_t>(labels.size());
+  if (!compiled_) compile();
+  const auto given = rootstock_.values(config_.batch);
+  std::vector<const void*> inputs;
+  for (const models::NodeId tap : freeze_.taps) inputs.push_back(given.at(tap).view().data);
+  void* output = logits_.view().data;
+  compiled_->run(inputs, {&output, 1});  // rows beyond n are computed and not looked at
+  const Tensor logits = logits_.rows(0, n);
   labels_of(n).assign(std::span<const int64_t>(labels));
-  return execute(prediction_plan(n));
+  return {ops::cross_entropy(logits, labels_of(n), {}, config_.label_smoothing).item(), logits.to_vector<float>()};
 }
 
 const StepPlanStatistics& Scion::statistics(int64_t n) { return training_plan(n).statistics(); }

@@ -1,11 +1,13 @@
-// The scion: the part of a network above the graft line. A training step and a prediction are each recorded once for
-// every number of images that occurs (a full batch, and the rest at the end of an epoch), and planned; after that they
-// only execute.
+// The scion: the part of a network above the graft line. A training step is recorded once for every number of images
+// that occurs (a full batch, and the rest at the end of an epoch), and planned; after that it only executes. Prediction
+// runs on a piece compiled from the same parameters, which packs them anew when a step has changed them.
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "core/step_plan.h"
+#include "models/compile.h"
 #include "models/freeze.h"
 #include "models/network.h"
 #include "train/optimizer.h"
@@ -35,8 +37,7 @@ class Scion {
 
  private:
   StepPlan& training_plan(int64_t n);
-  StepPlan& prediction_plan(int64_t n);
-  static Result execute(StepPlan& plan);
+  void compile();
   Tensor labels_of(int64_t n) const { return labels_.rows(0, n); }
 
   models::Network& network_;
@@ -46,7 +47,9 @@ class Scion {
   Optimizer& optimizer_;
   StepState& state_;
   Tensor labels_;
-  std::map<int64_t, StepPlan> training_, prediction_;
+  std::map<int64_t, StepPlan> training_;           // by number of images
+  std::optional<models::CompiledPiece> compiled_;  // for a full batch; made when it is first needed
+  Tensor logits_;                                  // of the piece
 };
 
 }  // namespace graft::train

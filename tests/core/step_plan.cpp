@@ -113,6 +113,24 @@ TEST_CASE("a plan takes new inputs and allocates nothing") {
   CHECK(plan.statistics().arena_bytes <= plan.statistics().lower_bound_bytes * 5 / 4);
 }
 
+TEST_CASE("each execution of a plan counts the changes in place that it makes") {
+  const auto d = test::reference_device();
+  const Tensor w = full(d, {3}, 1).set_requires_grad(true), untouched = full(d, {3}, 2);
+  Recorder recorder(d);
+  const Tensor y = ops::multiply(w, untouched);
+  d->run(AddArgs{.a = w, .b = y, .y = w});
+  w.storage()->changed();
+  StepPlan plan(recorder.finish(), {y});
+  const Tensor square = ops::multiply(w, w);
+  const uint64_t before = w.storage()->version();
+  plan.execute();
+  plan.execute();
+  CHECK(w.storage()->version() == before + 2);
+  CHECK(untouched.storage()->version() == 0);
+  CHECK(w.to_vector<float>() == std::vector<float>(3, 9));
+  CHECK_THROWS_WITH(gradients(ops::sum(square), {{w}}), Catch::Contains("changed in place"));
+}
+
 TEST_CASE("a plan on a queueing device waits for nothing and is right") {
   const SmallNet net(test::reference_device()), queued(test::queueing_device());
   StepPlan now = plan_of(net, true), later = plan_of(queued, true);

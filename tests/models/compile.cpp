@@ -99,7 +99,7 @@ TEST_CASE("the arena is near what must be alive at once") {
     CAPTURE(name);
     const Graph graph = make_model(name, 5);
     const auto nothing = [](const std::string&, int64_t, int64_t count, float* out) { std::fill_n(out, count, 1.0f); };
-    const CompiledPiece piece(reference_backend(), make_plan(graph, request_for(graph, 1, 64)), nothing);
+    const CompiledPiece piece(reference_device(), make_plan(graph, request_for(graph, 1, 64)), nothing);
     const CompileReport& r = piece.report();
     CHECK(r.arena_lower_bound > 0);
     CHECK(r.arena_bytes >= r.arena_lower_bound);
@@ -110,7 +110,7 @@ TEST_CASE("the arena is near what must be alive at once") {
 
 TEST_CASE("a piece runs on several threads at once") {
   const Graph graph = make_model("resnet20");
-  const CompiledPiece piece(reference_backend(), make_plan(graph, request_for(graph)), hashed_weights(graph));
+  const CompiledPiece piece(reference_device(), make_plan(graph, request_for(graph)), hashed_weights(graph));
   const auto expected = run_piece(graph, request_for(graph))[0];
   std::vector<float> x(32 * 32 * 3);
   for (size_t i = 0; i < x.size(); ++i) x[i] = hashed(1, static_cast<int64_t>(i));
@@ -135,13 +135,16 @@ TEST_CASE("an error while weights are read comes through, and so do the caller's
       std::fill_n(out, count, 1.0f);
     };
   };
-  CHECK_THROWS_WITH(CompiledPiece(reference_backend(), plan(), fails_at("layer2.0.conv1.weight")),
+  CHECK_THROWS_WITH(CompiledPiece(reference_device(), plan(), fails_at("layer2.0.conv1.weight")),
                     "w.pth: layer2.0.conv1.weight is damaged");
-  CHECK_THROWS_WITH(CompiledPiece(reference_backend(), plan(), fails_at("bn1.running_var")),
+  CHECK_THROWS_WITH(CompiledPiece(reference_device(), plan(), fails_at("bn1.running_var")),
                     "w.pth: bn1.running_var is damaged");
-  const CompiledPiece piece(reference_backend(), plan(), fails_at(""));
+  const CompiledPiece piece(reference_device(), plan(), fails_at(""));
   CHECK_THROWS_WITH(piece.run({}, {}), "a compiled piece with 1 inputs and 1 outputs was given 0 and 0");
-  Backend incomplete = reference_backend();
+  Backend incomplete = reference_device()->backend();
+  incomplete.self = nullptr;
+  incomplete.destroy = nullptr;
   incomplete.compile.describe = [](void*, const Piece*, graft::Executable**) { return Status::unsupported; };
-  CHECK_THROWS_WITH(CompiledPiece(incomplete, plan(), fails_at("")), Contains("compiling failed: unsupported"));
+  CHECK_THROWS_WITH(CompiledPiece(Device::create(incomplete), plan(), fails_at("")),
+                    Contains("compiling on reference: unsupported"));
 }

@@ -13,9 +13,7 @@ TEST_CASE("weights are set and got in the file's order and lie in memory's") {
   Builder g("orders");
   NodeId x = g.conv("conv", g.input(4, 4, 2), 3, 2);
   g.output(g.depthwise("depthwise", x, 2));
-  Backend backend = test::reference_backend();
-  backend.destroy = nullptr;  // another owns it
-  Network network(g.finish(), Device::create(backend));
+  Network network(g.finish(), test::reference_device());
 
   std::vector<float> file(24);
   std::iota(file.begin(), file.end(), 0.f);

@@ -59,7 +59,7 @@ void check_compiled(const NetworkExpectation& e, const test::ModeExpectation& ex
   const Graph& graph = s.network.graph();
   const PieceRequest request{
       .taps = {graph.outputs[0].node}, .batch = e.input[0], .height = e.input[2], .width = e.input[3]};
-  const CompiledPiece piece(s.network.device()->backend(), make_plan(graph, request), s.network.reader());
+  const CompiledPiece piece(s.network, make_plan(graph, request));
   const Tensor logits = empty(s.network.device(), piece.output_shape(0));
   const void* input = s.images.view().data;
   void* output = logits.view().data;

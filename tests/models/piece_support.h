@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "contract/philox.h"
-#include "kernels/reference/reference_backend.h"
 #include "models/compile.h"
 #include "models/graph.h"
 #include "models/network.h"
@@ -14,15 +13,6 @@
 #include "tests/support/devices.h"
 
 namespace graft::test {
-
-inline const Backend& reference_backend() {
-  static const Backend backend = [] {
-    Backend b;
-    if (graft_reference_backend(&b) != Status::ok) throw std::runtime_error("no reference backend");
-    return b;
-  }();
-  return backend;
-}
 
 inline float hashed(uint64_t key, int64_t index) {  // in [-1, 1)
   return 2 * unit_float(philox(key, static_cast<uint64_t>(index), 0).word[0]) - 1;
@@ -49,8 +39,9 @@ using Values = std::vector<std::vector<float>>;
 
 // The request's taps, for hashed inputs.
 inline Values run_piece(const models::Graph& graph, const models::PieceRequest& request,
-                        const models::RewriteOptions& options = {}, const Backend& backend = reference_backend()) {
-  const models::CompiledPiece piece(backend, models::make_plan(graph, request, options), hashed_weights(graph));
+                        const models::RewriteOptions& options = {},
+                        const std::shared_ptr<Device>& device = reference_device()) {
+  const models::CompiledPiece piece(device, models::make_plan(graph, request, options), hashed_weights(graph));
   Values inputs, outputs;
   std::vector<const void*> in;
   std::vector<void*> out;

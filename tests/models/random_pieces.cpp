@@ -23,8 +23,8 @@ bool differs(const Graph& graph) {
   const auto request = request_for(graph);
   static const auto own_kernels = cpu_device();
   const Values exact = interpret(graph, request);
-  for (const Values& compiled : {run_piece(graph, request), run_piece(graph, request, kNoRewrites),
-                                 run_piece(graph, request, {}, own_kernels->backend())})
+  for (const Values& compiled :
+       {run_piece(graph, request), run_piece(graph, request, kNoRewrites), run_piece(graph, request, {}, own_kernels)})
     for (size_t i = 0; i < exact.size(); ++i)
       if (!(relative_error(compiled[i], exact[i]) <= 1e-5)) return true;
   return false;

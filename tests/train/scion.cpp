@@ -109,6 +109,22 @@ TEST_CASE("below the line a compiled rootstock gives what the whole network woul
   for (size_t i = 0; i < a.logits.size(); ++i) CHECK(a.logits[i] == Approx(b.logits[i]).epsilon(1e-4).margin(1e-5));
 }
 
+TEST_CASE("prediction runs on the weights and statistics that training has reached") {
+  for (OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
+    Setup s(config_with(kind), {"conv1", "bn1"});
+    for (int step = 0; step < 3; ++step) {
+      s.step();
+      s.rootstock->run(s.images.data(), 6);
+      const auto predicted = s.scion->predict({0, 1, 2, 0});  // fewer than a batch
+      const auto walked = s.network.walk({.given = s.rootstock->values(4), .wanted = {s.graph.outputs[0].node}});
+      const auto logits = walked.values[0].to_vector<float>();
+      REQUIRE(predicted.logits.size() == logits.size());
+      for (size_t i = 0; i < logits.size(); ++i)
+        CHECK(predicted.logits[i] == Approx(logits[i]).epsilon(1e-5).margin(1e-5));
+    }
+  }
+}
+
 TEST_CASE("a step that is not finite moves nothing") {
   Setup s(config_with(OptimizerKind::adamw));
   s.step();
