@@ -1,13 +1,21 @@
 // Names what is in a photo.
 #pragma once
+#include <cstdint>
 #include <filesystem>
-#include <memory>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "graft/model.h"
 
 namespace graft {
+
+// RGB bytes [height, width, 3].
+struct Picture {
+  const uint8_t* rgb = nullptr;
+  int width = 0, height = 0;
+};
 
 struct Prediction {
   int64_t index = 0;       // of the class
@@ -25,9 +33,17 @@ class Classifier {
   std::vector<Prediction> predict(const std::filesystem::path& photo, int top = 5) const;
   std::vector<Prediction> predict(const uint8_t* rgb, int width, int height, int top = 5) const;
 
+  // The same for many, computed several at a time: an answer for each, in their order. One that cannot be read is an
+  // Error for all.
+  std::vector<std::vector<Prediction>> predict(std::span<const std::filesystem::path> photos, int top = 5) const;
+  std::vector<std::vector<Prediction>> predict(std::span<const Picture> photos, int top = 5) const;
+
   const Model& model() const { return model_; }
 
  private:
+  std::vector<std::vector<Prediction>> predict(size_t count, int top,
+                                               const std::function<void(size_t photo, float* pixels)>& load) const;
+
   explicit Classifier(Model model) : model_(std::move(model)) {}
   Model model_;
 };

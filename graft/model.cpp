@@ -13,7 +13,7 @@ Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
 Model Model::load(const std::filesystem::path& file, const DeviceOptions& device) {
-  auto state = std::unique_ptr<State>(new State{.device = open_device(device), .file = train::ModelFile(file)});
+  auto state = std::unique_ptr<State>(new State(open_device(device), train::ModelFile(file)));
   for (const models::Parameter& p : models::parameters_of(state->file.graph()))
     if (!p.is_buffer) state->parameters += p.shape.numel();
   return Model(std::move(state));
@@ -33,7 +33,7 @@ std::vector<std::string> Model::layers() const {
 LayerValues Model::forward(std::span<const float> images, int64_t n, const std::string& layer, int64_t height,
                            int64_t width) const {
   GRAFT_CHECK(n >= 1, "forward needs one image or more, not {}", n);
-  const auto predictor = state_->predictor(layer, n, height, width);
+  const auto predictor = state_->predictor({layer, n, height, width});
   const int64_t expected = predictor->input_shape().numel();
   GRAFT_CHECK(static_cast<int64_t>(images.size()) == expected, "images of shape {} are {} values, {} were given",
               predictor->input_shape(), expected, images.size());
@@ -41,19 +41,34 @@ LayerValues Model::forward(std::span<const float> images, int64_t n, const std::
   return {{shape.extents, shape.extents + shape.rank}, std::move(predictor->run(images.data(), n)[0])};
 }
 
-std::shared_ptr<const train::Predictor> Model::State::predictor(const std::string& layer, int64_t n, int64_t height,
-                                                                int64_t width) {
-  const std::lock_guard lock(mutex);
-  for (auto plan = plans.begin(); plan != plans.end(); ++plan)
-    if (plan->layer == layer && plan->n == n && plan->height == height && plan->width == width) {
-      plans.splice(plans.begin(), plans, plan);
+std::shared_ptr<const train::Predictor> Model::State::find(const PlanKey& key) {
+  const std::lock_guard lock(mutex_);
+  for (auto plan = plans_.begin(); plan != plans_.end(); ++plan)
+    if (plan->key == key) {
+      plans_.splice(plans_.begin(), plans_, plan);
       return plan->predictor;
     }
-  train::PredictorOptions options{.batch = n, .height = height, .width = width};
-  if (!layer.empty()) options.layers = {layer};
-  plans.push_front({layer, n, height, width, std::make_shared<const train::Predictor>(file, device, options)});
-  if (plans.size() > kPlansKept) plans.pop_back();
-  return plans.front().predictor;
+  return nullptr;
+}
+
+std::shared_ptr<const train::Predictor> Model::State::find_sibling(const PlanKey& key) {
+  const std::lock_guard lock(mutex_);
+  for (const Plan& plan : plans_)
+    if (plan.key.layer == key.layer) return plan.predictor;
+  return nullptr;
+}
+
+std::shared_ptr<const train::Predictor> Model::State::predictor(const PlanKey& key) {
+  if (auto found = find(key)) return found;
+  const std::lock_guard one_at_a_time(making_);
+  if (auto found = find(key)) return found;  // another thread wanted the same
+  train::PredictorOptions options{.batch = key.n, .height = key.height, .width = key.width};
+  if (!key.layer.empty()) options.layers = {key.layer};
+  auto made = std::make_shared<const train::Predictor>(file, device, options, find_sibling(key).get());
+  const std::lock_guard lock(mutex_);
+  plans_.push_front({key, made});
+  if (plans_.size() > kPlansKept) plans_.pop_back();
+  return made;
 }
 
 std::string convert(const std::filesystem::path& weights, const std::filesystem::path& target,

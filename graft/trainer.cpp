@@ -11,6 +11,44 @@
 
 namespace graft {
 
+namespace {
+
+train::OptimizerKind kind_of(Optimizer o) {
+  return o == Optimizer::sgd ? train::OptimizerKind::sgd : train::OptimizerKind::adamw;
+}
+train::ScheduleKind kind_of(Schedule s) {
+  switch (s) {
+    case Schedule::constant:
+      return train::ScheduleKind::constant;
+    case Schedule::cosine:
+      return train::ScheduleKind::cosine;
+    case Schedule::step:
+      return train::ScheduleKind::step;
+  }
+  fail("there is no schedule number {}", static_cast<int>(s));
+}
+
+train::TrainConfig config_of(const TrainSettings& s) {
+  return {.freeze = s.freeze,
+          .train = s.train,
+          .seed = s.seed,
+          .epochs = s.epochs,
+          .batch = s.batch,
+          .optimizer = kind_of(s.optimizer),
+          .momentum = s.momentum,
+          .nesterov = s.nesterov,
+          .weight_decay = s.weight_decay,
+          .schedule = kind_of(s.schedule),
+          .warmup_steps = s.warmup_steps,
+          .step_epochs = s.step_epochs,
+          .step_factor = s.step_factor,
+          .label_smoothing = s.label_smoothing,
+          .augment = s.augment,
+          .validation_fraction = s.validation_fraction};
+}
+
+}  // namespace
+
 struct Trainer::State {
   std::shared_ptr<Device> device;
   train::RunSetup setup;
@@ -21,17 +59,10 @@ struct Trainer::State {
 Trainer::Trainer(const std::filesystem::path& model, const std::filesystem::path& photos, const TrainSettings& settings,
                  const DeviceOptions& device)
     : state_(std::make_unique<State>()) {
-  train::RunRequest request{.photos = photos, .from = model, .learning_rate = settings.learning_rate};
-  train::TrainConfig& c = request.config;
-  c.freeze = settings.freeze;
-  c.train = settings.train;
-  c.epochs = settings.epochs;
-  c.batch = settings.batch;
-  c.weight_decay = settings.weight_decay;
-  c.label_smoothing = settings.label_smoothing;
-  c.augment = settings.augment;
-  c.seed = settings.seed;
-  state_->setup = train::set_up(request);
+  // The defaults of the public face are those of `graft train`.
+  GRAFT_ASSERT(config_of({}) == train::TrainConfig{});
+  state_->setup = train::set_up(
+      {.photos = photos, .from = model, .config = config_of(settings), .learning_rate = settings.learning_rate});
   state_->device = open_device(device);
   state_->resume = settings.resume;
   state_->threads = device.threads;

@@ -13,19 +13,30 @@
 
 namespace graft {
 
+enum class Optimizer { sgd, adamw };
+enum class Schedule { constant, cosine, step };  // of the learning rate, after the warm-up
+
 struct TrainSettings {
   // Patterns on layer names ("layer[1-3]", "*.bn*"): what is frozen, or else what trains. Neither: the trunk is frozen,
   // the head trains.
   std::vector<std::string> freeze, train;
   int64_t epochs = 5;
   int64_t batch = 16;
-  std::optional<double>
-      learning_rate;           // default: 1e-3 for a head alone or from scratch, 1e-4 when a trained trunk moves
-  double weight_decay = 1e-4;  // AdamW's; not on biases and norms
+  Optimizer optimizer = Optimizer::adamw;
+  // Default: 1e-3 for a head alone, 1e-4 when a trained trunk moves; with SGD ten times that.
+  std::optional<double> learning_rate;
+  double weight_decay = 1e-4;  // not on biases and norms
+  double momentum = 0.9;       // SGD's
+  bool nesterov = false;
+  Schedule schedule = Schedule::cosine;
+  int64_t warmup_steps = 0;  // in which the learning rate grows to its value
+  int64_t step_epochs = 30;  // Schedule::step: every so many epochs …
+  double step_factor = 0.1;  // … times this
   double label_smoothing = 0;
-  bool augment = true;  // random crops and flips
-  uint64_t seed = 0;    // the same seed on the same machine gives the same bytes
-  bool resume = false;  // go on from the checkpoint beside the output, if there is one
+  bool augment = true;               // random crops and flips
+  double validation_fraction = 0.2;  // of each class, where the photos are not divided
+  uint64_t seed = 0;                 // the same seed on the same machine gives the same bytes
+  bool resume = false;               // go on from the checkpoint beside the output, if there is one
 };
 
 struct EpochReport {

@@ -12,19 +12,22 @@ PredictorOptions with_size(PredictorOptions options, int side) {
 
 }  // namespace
 
-Predictor::Predictor(const ModelFile& model, std::shared_ptr<Device> device, const PredictorOptions& options)
-    : Predictor(model.graph(), model.reader(), std::move(device), with_size(options, model.info().preprocessing.crop)) {
-}
+Predictor::Predictor(const ModelFile& model, std::shared_ptr<Device> device, const PredictorOptions& options,
+                     const Predictor* sibling)
+    : Predictor(model.graph(), model.reader(), std::move(device), with_size(options, model.info().preprocessing.crop),
+                sibling) {}
 
 Predictor::Predictor(const models::Graph& graph, const models::ReadWeights& read, std::shared_ptr<Device> device,
-                     const PredictorOptions& options)
+                     const PredictorOptions& options, const Predictor* sibling)
     : device_(std::move(device)) {
   GRAFT_CHECK(options.batch >= 1, "a batch holds one image or more, not {}", options.batch);
   models::PieceRequest request{
       .taps = {}, .inputs = {}, .batch = options.batch, .height = options.height, .width = options.width};
   for (const std::string& layer : options.layers) request.taps.push_back(models::find_node(graph, layer));
   if (request.taps.empty()) request.taps = {graph.outputs[0].node};
-  piece_ = std::make_unique<models::CompiledPiece>(device_, models::make_plan(graph, request), read);
+  auto plan = models::make_plan(graph, request);
+  piece_ = sibling ? std::make_unique<models::CompiledPiece>(*sibling->piece_, std::move(plan), read)
+                   : std::make_unique<models::CompiledPiece>(device_, std::move(plan), read);
   input_shape_ = piece_->input_shape(0);
 }
 

@@ -18,12 +18,13 @@ struct PredictorOptions {
 
 class Predictor {
  public:
-  // Packs the weights straight from the file, which is not needed afterwards. Throws Error for a layer that does not
-  // exist.
-  Predictor(const ModelFile& model, std::shared_ptr<Device> device, const PredictorOptions& options = {});
+  // Packs the weights straight from the file, which is not needed afterwards; or shares what `sibling`, of the same
+  // file, has packed, where layers and backend allow it. Throws Error for a layer that does not exist.
+  Predictor(const ModelFile& model, std::shared_ptr<Device> device, const PredictorOptions& options = {},
+            const Predictor* sibling = nullptr);
   // The same for weights from elsewhere; height and width 0: the graph's own.
   Predictor(const models::Graph& graph, const models::ReadWeights& read, std::shared_ptr<Device> device,
-            const PredictorOptions& options = {});
+            const PredictorOptions& options = {}, const Predictor* sibling = nullptr);
 
   // images [n, height, width, channels] on the host, n <= batch. One vector for each layer, [n, …] as output_shape
   // says. Any number of threads at once.

@@ -97,6 +97,84 @@ TEST_CASE("both devices and many threads give the same answer") {
     }
 }
 
+TEST_CASE("weights are packed once, whatever the batch") {
+  const test::TemporaryFolder folder;
+  const auto path = write_tiny_model(folder);
+  const Model model = Model::load(path);
+  const std::vector<float> images(7 * 16 * 16 * 3, 0.5f);
+  const auto two = model.forward(std::span(images).first(2 * 16 * 16 * 3), 2);
+  std::filesystem::resize_file(path, 100);  // nothing can be read any more
+  const auto seven = model.forward(images, 7);
+  REQUIRE(seven.shape == std::vector<int64_t>{7, 3});
+  for (size_t i = 0; i < 21; ++i) CHECK(seven.values[i] == Approx(two.values[i % 3]).epsilon(1e-5));
+  CHECK(model.forward(std::span(images).first(2 * 16 * 16 * 3), 2).values == two.values);
+  CHECK_THROWS_AS(model.forward(images, 7, "conv1"), Error);
+}
+
+TEST_CASE("a batch of photos gets the answers that each gets alone") {
+  const test::TemporaryFolder folder;
+  const auto classifier = Classifier::load(write_tiny_model(folder));
+  std::vector<std::vector<uint8_t>> bytes;
+  std::vector<Picture> pictures;
+  std::vector<std::filesystem::path> files;
+  for (int i = 0; i < 19; ++i) {  // more than are computed at once
+    const int width = 17 + i, height = 40 - i;
+    bytes.push_back(picture(i % 2, width, height));
+    files.push_back(folder / (std::to_string(i) + ".png"));
+    write_png(files.back(), bytes.back(), width, height);
+  }
+  for (int i = 0; i < 19; ++i) pictures.push_back({bytes[static_cast<size_t>(i)].data(), 17 + i, 40 - i});
+  const auto of_bytes = classifier.predict(pictures, 2), of_files = classifier.predict(files, 2);
+  REQUIRE(of_bytes.size() == 19);
+  REQUIRE(of_files.size() == 19);
+  for (size_t i = 0; i < 19; ++i) {
+    const auto alone = classifier.predict(pictures[i].rgb, pictures[i].width, pictures[i].height, 2);
+    REQUIRE(of_bytes[i].size() == 2);
+    for (size_t k = 0; k < 2; ++k) {
+      CHECK(of_bytes[i][k].index == alone[k].index);
+      CHECK(of_bytes[i][k].name == alone[k].name);
+      CHECK(of_bytes[i][k].probability == Approx(alone[k].probability).epsilon(1e-5));
+      CHECK(of_files[i][k].probability == of_bytes[i][k].probability);
+    }
+  }
+  CHECK(classifier.predict(std::span<const Picture>()).empty());
+  pictures[18].rgb = nullptr;
+  CHECK_THROWS_WITH(classifier.predict(pictures), Contains("nothing in it"));
+}
+
+TEST_CASE("a trainer takes the optimiser and the schedule it is told") {
+  const test::TemporaryFolder folder;
+  const auto model = write_tiny_model(folder), photos = write_photos(folder);
+  const auto losses = [&](auto&& change) {
+    TrainSettings settings;
+    settings.epochs = 3;
+    settings.batch = 4;
+    settings.learning_rate = 0.01;
+    settings.augment = false;
+    change(settings);
+    std::vector<double> result;
+    for (const EpochReport& e : Trainer(model, photos, settings).run(folder / "out.h5").epochs)
+      result.push_back(e.train_loss);
+    return result;
+  };
+  const auto plain = losses([](TrainSettings&) {});
+  CHECK(losses([](TrainSettings&) {}) == plain);
+  CHECK(losses([](TrainSettings& s) { s.optimizer = Optimizer::sgd; }) != plain);
+  CHECK(losses([](TrainSettings& s) { s.schedule = Schedule::constant; }) != plain);
+  CHECK(losses([](TrainSettings& s) { s.warmup_steps = 5; }) != plain);
+  const auto sgd = [&](auto&& change) {
+    return losses([&](TrainSettings& s) {
+      s.optimizer = Optimizer::sgd;
+      s.schedule = Schedule::step;
+      change(s);
+    });
+  };
+  const auto stepped = sgd([](TrainSettings&) {});
+  CHECK(sgd([](TrainSettings& s) { s.step_epochs = 1; }) != stepped);
+  CHECK(sgd([](TrainSettings& s) { s.momentum = 0; }) != stepped);
+  CHECK(sgd([](TrainSettings& s) { s.nesterov = true; }) != stepped);
+}
+
 TEST_CASE("a trainer makes a classifier of its own classes, and stops when told to") {
   const test::TemporaryFolder folder;
   const auto model = write_tiny_model(folder), photos = write_photos(folder), output = folder / "light.h5";
