@@ -1,10 +1,10 @@
 # `cmake --install`: the command, the guarded HDF5 helper, one static library with all of graft's objects, the public headers, a
 # package for find_package(graft) and one for pkg-config. A consumer sees graft/*.h and nothing else.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 add_library(graft_archive STATIC)
-foreach(part fmt core reference kernels_cpu h5_indexer io models train graft)
+# Without fmt: a program that uses it too would have it twice. Consumers link the system's, as packagers want.
+foreach(part core reference kernels_cpu h5_indexer io models train graft)
   target_sources(graft_archive PRIVATE $<TARGET_OBJECTS:graft_${part}>)
 endforeach()
 set_target_properties(graft_archive PROPERTIES OUTPUT_NAME graft LINKER_LANGUAGE CXX)
@@ -13,14 +13,14 @@ install(TARGETS graft_archive ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET graft_tool)
   install(TARGETS graft_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
-install(FILES graft/graft.h graft/classifier.h graft/model.h graft/options.h graft/trainer.h
+install(FILES graft/graft.h graft/classifier.h graft/error.h graft/model.h graft/options.h graft/trainer.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft)
 install(FILES core/exception.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/core)
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 configure_package_config_file(cmake/graftConfig.cmake.in ${PROJECT_BINARY_DIR}/graftConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/graft
-                              PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+                              PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR GRAFT_HELPER_DIR)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/graftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/graftConfig.cmake ${PROJECT_BINARY_DIR}/graftConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/graft)

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/exception.h"
+#include "graft/error.h"
 #include "graft/options.h"
 
 namespace graft {

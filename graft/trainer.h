@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/exception.h"
+#include "graft/error.h"
 #include "graft/options.h"
 
 namespace graft {

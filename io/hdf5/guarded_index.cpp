@@ -108,12 +108,12 @@ std::filesystem::path find_index_helper() {
     return given;
   }
   const auto folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-  const std::filesystem::path places[] = {folder / kHelper, folder.parent_path() / "libexec" / "graft" / kHelper,
-                                          GRAFT_H5_INDEX_INSTALLED, GRAFT_H5_INDEX_BUILT};
+  const auto full = std::filesystem::path(GRAFT_HELPER_FULL_DIR) / kHelper;
+  const std::filesystem::path places[] = {folder / kHelper, folder.parent_path() / GRAFT_HELPER_DIR / kHelper, full};
   for (const auto& place : places)
     if (std::filesystem::is_regular_file(place, ignored)) return place;
-  fail("{} is missing: it belongs beside the program or in ../libexec/graft; GRAFT_H5_INDEX can say where it is",
-       kHelper);
+  fail("{} is missing: it belongs beside the program or in {}; GRAFT_H5_INDEX can say where it is", kHelper,
+       full.parent_path().string());
 }
 
 Index guarded_index(const File& file, std::chrono::milliseconds patience) {

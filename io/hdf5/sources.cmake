@@ -20,12 +20,12 @@ include(CheckLinkerFlag)
 check_linker_flag(CXX -Wl,--no-warnings GRAFT_LINKER_NO_WARNINGS)
 target_link_options(graft-h5-index PRIVATE $<$<BOOL:${GRAFT_LINKER_NO_WARNINGS}>:-Wl,--no-warnings>)
 set_target_properties(graft-h5-index PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
-install(TARGETS graft-h5-index RUNTIME DESTINATION libexec/graft)
+install(TARGETS graft-h5-index RUNTIME DESTINATION ${GRAFT_HELPER_DIR})
 
 list(APPEND GRAFT_IO_SOURCES hdf5/graft_file.cpp hdf5/graft_file_writer.cpp hdf5/guarded_index.cpp hdf5/index_decode.cpp
      staged_file.cpp)
 list(APPEND GRAFT_IO_LINK graft_h5_indexer graft_hdf5)
 set_source_files_properties(hdf5/guarded_index.cpp PROPERTIES
-                            COMPILE_DEFINITIONS "GRAFT_H5_INDEX_BUILT=\"${PROJECT_BINARY_DIR}/graft-h5-index\";GRAFT_H5_INDEX_INSTALLED=\"${CMAKE_INSTALL_PREFIX}/libexec/graft/graft-h5-index\"")
+                            COMPILE_DEFINITIONS "GRAFT_HELPER_DIR=\"${GRAFT_HELPER_DIR}\";GRAFT_HELPER_FULL_DIR=\"${CMAKE_INSTALL_FULL_LIBEXECDIR}/graft\"")
 set_source_files_properties(hdf5/graft_file_writer.cpp PROPERTIES COMPILE_DEFINITIONS H5_USE_110_API)
 cmake_language(DEFER CALL add_dependencies graft_io graft-h5-index)  # once all parts are listed

@@ -20,7 +20,8 @@ namespace {
 
 struct Environment {  // set for one scope
   explicit Environment(const std::string& helper) { setenv("GRAFT_H5_INDEX", helper.c_str(), 1); }
-  ~Environment() { unsetenv("GRAFT_H5_INDEX"); }
+  ~Environment() { setenv("GRAFT_H5_INDEX", before.c_str(), 1); }
+  std::string before = getenv("GRAFT_H5_INDEX");
 };
 
 std::string reason_with(const fs::path& helper, const fs::path& file) {
