@@ -1,6 +1,7 @@
 #include "core/tape.h"
 
 #include <algorithm>
+#include <new>
 #include <unordered_map>
 #include <utility>
 
@@ -55,6 +56,27 @@ class Node {
       versions.push_back(t.defined() ? t.storage()->version() : 0);
     }
   }
+
+  // A long tape would end in as many calls of this as it has nodes, one inside the other: the nodes that die with this
+  // one give their inputs up here instead, one after the other.
+  ~Node() {
+    std::vector<std::shared_ptr<AutogradMeta>> dying;
+    const auto take_inputs = [&dying](Node& node) {
+      for (Edge& edge : node.edges)
+        if (edge.meta) dying.push_back(std::move(edge.meta));
+    };
+    try {
+      take_inputs(*this);
+      while (!dying.empty()) {
+        const auto meta = std::move(dying.back());
+        dying.pop_back();
+        if (meta.use_count() == 1 && meta->producer.use_count() == 1) take_inputs(*meta->producer);
+      }
+    } catch (const std::bad_alloc&) {  // what is left goes the recursive way
+    }
+  }
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
 
   struct Edge {
     std::shared_ptr<AutogradMeta> meta;  // nullptr: requires no gradient

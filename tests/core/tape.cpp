@@ -1,5 +1,7 @@
 #include "core/tape.h"
 
+#include <pthread.h>
+
 #include <catch2/catch.hpp>
 #include <thread>
 
@@ -29,6 +31,24 @@ std::vector<double> grad(const Tensor& loss, const Tensor& wrt) {
 TEST_CASE("a tensor used twice gets the sum of both gradients") {
   const Tensor x = leaf({1, 2, 3});
   CHECK(grad(ops::sum(ops::add(ops::multiply(x, x), x)), x) == std::vector<double>{3, 5, 7});
+}
+
+TEST_CASE("a tape of 200,000 nodes is walked and ended on a small stack") {
+  const auto work = [](void*) -> void* {
+    const Tensor x = leaf({1}), one = leaf({1});
+    Tensor y = x;
+    for (int i = 0; i < 200'000; ++i) y = ops::add(y, one);
+    CHECK(gradients(y, std::vector<Tensor>{one}, {}, {.retain = true})[0].item() == 200'000);
+    y = {};  // the last owner
+    return nullptr;
+  };
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  REQUIRE(pthread_attr_setstacksize(&attributes, 256 * 1024) == 0);
+  pthread_t thread;
+  REQUIRE(pthread_create(&thread, &attributes, work, nullptr) == 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
 }
 
 TEST_CASE("add sends the same gradient both ways without mixing them up") {
