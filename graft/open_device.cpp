@@ -1,6 +1,7 @@
 #include "graft/open_device.h"
 
 #include "core/error.h"
+#include "core/usable_cpus.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/reference/reference_backend.h"
 
@@ -11,7 +12,7 @@ std::shared_ptr<Device> open_device(const DeviceOptions& options) {
   Backend backend;
   Status status = Status::unsupported;
   if (options.name == "cpu") {
-    const CpuOptions cpu{.threads = options.threads};
+    const CpuOptions cpu{.threads = options.threads > 0 ? options.threads : usable_cpus()};
     status = graft_cpu_backend(&cpu, &backend);
   } else if (options.name == "reference") {
     status = graft_reference_backend(&backend);

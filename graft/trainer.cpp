@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include "core/error.h"
+#include "core/usable_cpus.h"
 #include "graft/open_device.h"
 #include "train/setup.h"
 #include "train/trainer.h"
@@ -82,9 +82,7 @@ TrainResult Trainer::run(const std::filesystem::path& output, const std::functio
                           .config = setup.config,
                           .output = output,
                           .resume = state_->resume,
-                          .loader_threads = state_->threads > 0 ? state_->threads
-                                                                : static_cast<int>(std::clamp(
-                                                                      std::thread::hardware_concurrency(), 1u, 8u)),
+                          .loader_threads = state_->threads > 0 ? state_->threads : std::min(usable_cpus(), 8),
                           .stop = &stop});
   TrainResult result;
   train::TrainEvents events;

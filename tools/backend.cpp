@@ -1,12 +1,10 @@
 #include "tools/backend.h"
 
-#include <sched.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <thread>
 
 #include "core/error.h"
+#include "core/usable_cpus.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/reference/reference_backend.h"
 
@@ -29,7 +27,7 @@ std::shared_ptr<Device> open_device(const DeviceOptions& o) {
     const Status status = graft_reference_backend(&backend);
     GRAFT_CHECK(status == Status::ok, "the reference backend cannot be used: {}", name_of(status));
   } else {
-    const CpuOptions options{.threads = o.threads};
+    const CpuOptions options{.threads = o.threads > 0 ? o.threads : usable_cpus()};
     const Status status = graft_cpu_backend(&options, &backend);
     GRAFT_CHECK(status != Status::invalid_argument,
                 "GRAFT_MAX_ISA names no instruction set: sse4, avx2 and avx512 are known");
@@ -39,12 +37,6 @@ std::shared_ptr<Device> open_device(const DeviceOptions& o) {
   return Device::create(backend);
 }
 
-int available_threads() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
-int reading_threads(int64_t photos) { return photos > 1 ? std::min(available_threads(), 8) : 0; }
+int reading_threads(int64_t photos) { return photos > 1 ? std::min(usable_cpus(), 8) : 0; }
 
 }  // namespace graft::tools

@@ -10,15 +10,12 @@ namespace graft::tools {
 
 struct DeviceOptions {
   std::string device = "auto";  // "cpu", "reference", "cuda"; auto: the fastest that is here
-  int threads = 0;              // 0: as many as the process may use
+  int threads = 0;              // 0: usable_cpus()
 };
 void add_device_options(CLI::App& app, DeviceOptions& o);
 
 // Throws Error when the device cannot be used, and says why: nothing else is used instead.
 std::shared_ptr<Device> open_device(const DeviceOptions& o);
-
-// Processors this process may run on.
-int available_threads();
 
 // Threads that decode photos ahead of the network; a single photo is read by whoever asks for it.
 int reading_threads(int64_t photos);

@@ -9,7 +9,7 @@ namespace graft {
 enum class CpuIsa : int32_t { sse4 = 0, avx2 = 1, avx512 = 2 };
 
 struct CpuOptions {
-  int32_t threads = 0;              // calling thread included; 0: as many as the process may use
+  int32_t threads = 0;              // calling thread included; 0: as many as the affinity of the process allows
   CpuIsa max_isa = CpuIsa::avx512;  // GRAFT_MAX_ISA=sse4|avx2|avx512 lowers it further; never above what the CPU has
 };
 
