@@ -175,16 +175,16 @@ std::vector<Model> efficientnets() {
   for (const EfficientNetConfig& c : kEfficientNets)
     models.push_back({c.name,
                       1000,
-                      {.resize = c.resize, .crop = c.crop, .interpolation = Interpolation::bicubic},
+                      {.resize = c.resize, .crop = c.crop, .interpolation = io::Interpolation::bicubic},
                       [&c](int64_t classes) { return make_efficientnet(c, classes); }});
   for (const EfficientNetConfig& c : kLites)  // trained on (x − 127) / 128
     models.push_back({c.name,
                       1000,
                       {.resize = c.resize,
                        .crop = c.crop,
-                       .interpolation = Interpolation::bicubic,
-                       .mean = {127 / 255.0, 127 / 255.0, 127 / 255.0},
-                       .std = {128 / 255.0, 128 / 255.0, 128 / 255.0}},
+                       .mean = {127 / 255.0f, 127 / 255.0f, 127 / 255.0f},
+                       .std = {128 / 255.0f, 128 / 255.0f, 128 / 255.0f},
+                       .interpolation = io::Interpolation::bicubic},
                       [&c](int64_t classes) { return make_lite(c, classes); }});
   return models;
 }

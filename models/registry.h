@@ -1,31 +1,20 @@
 // The networks graft knows by name.
 #pragma once
-#include <array>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "io/image/preprocess.h"
 #include "models/graph.h"
 
 namespace graft::models {
 
-enum class Interpolation : uint8_t { bilinear, bicubic };
-
-// From a photo to what a network was trained on: shorter side to `resize`, centre crop, (x / 255 − mean) / std.
-struct Preprocessing {
-  int32_t resize = 256;  // 0: no resize
-  int32_t crop = 224;    // the side of the square the network sees
-  Interpolation interpolation = Interpolation::bilinear;
-  std::array<double, 3> mean = {0.485, 0.456, 0.406}, std = {0.229, 0.224, 0.225};  // of ImageNet, RGB
-  friend bool operator==(const Preprocessing&, const Preprocessing&) = default;
-};
-
 struct Model {
   std::string name;
   int64_t classes = 1000;  // of the published weights
-  Preprocessing preprocessing;
+  io::Preprocessing preprocessing;
   std::function<Graph(int64_t classes)> make;
 };
 

@@ -36,7 +36,7 @@ Graph make_cifar_resnet(int depth, int64_t classes) {
 }  // namespace
 
 std::vector<Model> cifar_resnets() {
-  const Preprocessing preprocessing{.resize = 0, .crop = 32};
+  const io::Preprocessing preprocessing{.resize = 0, .crop = 32};
   std::vector<Model> models;
   for (int depth : kDepths)
     models.push_back({fmt::format("resnet{}", depth), 10, preprocessing,

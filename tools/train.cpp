@@ -106,7 +106,7 @@ void print_start(const TrainCommand& o, const train::TrainOptions& t, const trai
       o.scratch.empty() ? "training" : "training from scratch:", c.model,
       counted(static_cast<int64_t>(t.train->samples.size()), "photo"),
       with_commas(static_cast<int64_t>(t.validation->samples.size())),
-      c.exact_split ? "" : fmt::format(" ({} of each class)", as_percent(c.validation_fraction)), c.classes.size(),
+      c.given_split ? "" : fmt::format(" ({} of each class)", as_percent(c.validation_fraction)), c.classes.size(),
       fmt::join(c.classes, ", "));
   const std::string which = !c.freeze.empty()  ? fmt::format("all but {}", fmt::join(c.freeze, ", "))
                             : !c.train.empty() ? fmt::format("{}", fmt::join(c.train, ", "))
@@ -127,7 +127,7 @@ void print_end(const TrainCommand& o, const train::TrainOptions& t, const train:
   const auto& best = outcome.history.at(static_cast<size_t>(outcome.best_epoch - 1));
   say("\nbest: epoch {}, validation accuracy {}, written to {}\n", best.epoch, as_percent(best.validation_accuracy),
       t.output.string());
-  const std::string validation = t.config.exact_split ? t.validation->root.string()
+  const std::string validation = t.config.given_split ? t.validation->root.string()
                                                       : fmt::format("{} (other photos tell more)", o.folder.string());
   say("next:\n  graft predict {} PHOTO\n  graft evaluate {} {}\n", t.output.string(), t.output.string(), validation);
   if (o.scratch.empty() && t.config.train == std::vector<std::string>{t.model.graph.head})

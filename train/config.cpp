@@ -14,7 +14,7 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ScheduleKind, {{ScheduleKind::constant, "constant"}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, dataset, trunk, classes, freeze, train, seed, epochs, batch,
                                    optimizer, learning_rate, momentum, nesterov, beta1, beta2, eps, weight_decay,
                                    schedule, warmup_steps, step_epochs, step_factor, label_smoothing, augment,
-                                   min_crop_area, validation_fraction, exact_split)
+                                   min_crop_area, validation_fraction, given_split)
 
 void check(const TrainConfig& c) {
   const auto between = [](const char* what, double value, double low, double high) {

@@ -37,7 +37,7 @@ struct TrainConfig {
   bool augment = true;
   double min_crop_area = 0.25;       // of random resized crops; 0.08 is usual for large sets
   double validation_fraction = 0.2;  // where the data set has no validation folder
-  bool exact_split = false;          // the data set came divided
+  bool given_split = false;          // the data set came divided into training and validation
 
   friend bool operator==(const TrainConfig&, const TrainConfig&) = default;
 };

@@ -27,19 +27,6 @@ std::vector<models::NamedShape> named_shapes(const io::WeightsReader& weights) {
   return result;
 }
 
-io::Preprocessing to_io(const models::Preprocessing& p) {
-  io::Preprocessing result;
-  result.resize = p.resize;
-  result.crop = p.crop;
-  for (size_t c = 0; c < 3; ++c) {
-    result.mean[c] = static_cast<float>(p.mean[c]);
-    result.std[c] = static_cast<float>(p.std[c]);
-  }
-  result.interpolation =
-      p.interpolation == models::Interpolation::bicubic ? io::Interpolation::bicubic : io::Interpolation::bilinear;
-  return result;
-}
-
 std::string to_json(const io::Preprocessing& p) {
   return nlohmann::ordered_json{
       {"resize", p.resize},
@@ -145,7 +132,7 @@ ModelInfo convert(const io::WeightsReader& weights, const std::string& source_na
   const auto shapes = named_shapes(weights);
   ModelInfo info;
   info.graph = models::graph_for(shapes, source_name, arch);
-  info.preprocessing = to_io(models::find_model(info.graph.name).preprocessing);
+  info.preprocessing = models::find_model(info.graph.name).preprocessing;
   info.licence = provenance.licence;
   info.made_by = made_by(nullptr);
   info.source = provenance.source.empty() ? std::filesystem::path(source_name).filename().string() : provenance.source;

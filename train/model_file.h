@@ -69,7 +69,6 @@ ModelInfo convert(const io::WeightsReader& weights, const std::string& source_na
                   const Provenance& provenance = {});
 
 std::vector<models::NamedShape> named_shapes(const io::WeightsReader& weights);
-io::Preprocessing to_io(const models::Preprocessing& preprocessing);
 std::string to_json(const io::Preprocessing& preprocessing);
 io::Preprocessing preprocessing_from_json(std::string_view text, std::string_view source);
 

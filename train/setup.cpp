@@ -27,7 +27,7 @@ void divide_photos(const RunRequest& request, RunSetup& setup) {
   TrainConfig& config = setup.config;
   config.classes = folder.train.classes;
   config.dataset = io::content_hash(folder.train);
-  config.exact_split = folder.validation.has_value();
+  config.given_split = folder.validation.has_value();
   if (folder.validation) {
     config.dataset += io::content_hash(*folder.validation);
     setup.train = std::move(folder.train);
@@ -44,7 +44,7 @@ ModelInfo model_from_scratch(const std::string& name, std::vector<std::string> c
   ModelInfo info;
   info.graph = model.make(static_cast<int64_t>(classes.size()));
   info.classes = std::move(classes);
-  info.preprocessing = to_io(model.preprocessing);
+  info.preprocessing = model.preprocessing;
   if (info.preprocessing.resize == 0) info.preprocessing.resize = info.preprocessing.crop;  // photos of any size
   info.source = "trained from scratch";
   return info;

@@ -77,7 +77,7 @@ TEST_CASE("every network has the tensors, the cost and the preprocessing of its 
     CHECK(model.preprocessing.resize == e.resize);
     CHECK(model.preprocessing.crop == e.crop);
     CHECK(graph.input() == Input{e.crop, e.crop, 3});
-    CHECK((model.preprocessing.interpolation == Interpolation::bicubic) == e.bicubic);
+    CHECK((model.preprocessing.interpolation == io::Interpolation::bicubic) == e.bicubic);
     CHECK(classes_of(graph) == model.classes);
   }
 }
