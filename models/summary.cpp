@@ -1,7 +1,5 @@
 #include "models/summary.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "models/shapes.h"
 
@@ -21,13 +19,6 @@ int64_t multiply_adds_of(const Node& node, const Shape& output) {
   return total;
 }
 
-// 25557032 → "25,557,032"
-std::string with_commas(int64_t number) {
-  std::string text = std::to_string(number);
-  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), 1, ',');
-  return text;
-}
-
 }  // namespace
 
 Summary summarize(const Graph& graph, int64_t batch, int64_t height, int64_t width) {
@@ -45,26 +36,6 @@ Summary summarize(const Graph& graph, int64_t batch, int64_t height, int64_t wid
     summary.rows.push_back(std::move(row));
   }
   return summary;
-}
-
-std::string to_table(const Summary& summary) {
-  size_t name_width = 5, shape_width = 12;
-  for (const SummaryRow& row : summary.rows) {
-    name_width = std::max(name_width, row.name.size());
-    shape_width = std::max(shape_width, fmt::format("{}", row.output).size());
-  }
-  std::string text = fmt::format("{:<{}}  {:<17}  {:<{}}  {:>13}  {:>18}\n", "layer", name_width, "kind", "output",
-                                 shape_width, "parameters", "multiply-adds");
-  const std::string rule(name_width + shape_width + 56, '-');
-  text += rule + "\n";
-  const auto count = [](int64_t n) { return n == 0 ? std::string("-") : with_commas(n); };
-  for (const SummaryRow& row : summary.rows)
-    text += fmt::format("{:<{}}  {:<17}  {:<{}}  {:>13}  {:>18}\n", row.name, name_width, row.kind,
-                        fmt::format("{}", row.output), shape_width, count(row.parameters), count(row.multiply_adds));
-  text += rule + "\n";
-  text += fmt::format("{}: {} parameters, {} multiply-adds on an input of {}\n", summary.name,
-                      with_commas(summary.parameters), with_commas(summary.multiply_adds), summary.input);
-  return text;
 }
 
 }  // namespace graft::models

@@ -25,7 +25,4 @@ struct Summary {
 // height and width 0: the graph's own. Multiply-adds are those of convolutions and linear layers, over the whole batch.
 Summary summarize(const Graph& graph, int64_t batch = 1, int64_t height = 0, int64_t width = 0);
 
-// A table with one line a layer and the totals below.
-std::string to_table(const Summary& summary);
-
 }  // namespace graft::models
