@@ -12,14 +12,14 @@
 namespace graft::ops {
 
 // ---- convolution (core/ops/conv2d.cpp, depthwise_conv2d.cpp)
-// --------------------------------------------------------------- weight [K, R, S, C / groups], bias undefined or [K];
-// y [N, Ho, Wo, K]
+
+// Weight [K, R, S, C / groups], bias undefined or [K]; y [N, Ho, Wo, K]
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dParams& params);
 // One filter for each channel: weight [R, S, C], bias undefined or [C]
 Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dParams& params);
 
 // ---- batch norm (core/ops/batch_norm.cpp)
-// ----------------------------------------------------------------------------------
+
 struct BatchNormOutput {
   Tensor y, mean, var;  // mean and (biased) variance of this batch, [C]: what running statistics move toward
 };
@@ -30,7 +30,7 @@ Tensor batch_norm_inference(const Tensor& x, const Tensor& weight, const Tensor&
                             const Tensor& var, double eps);
 
 // ---- elementwise (core/ops/activate.cpp, add.cpp, multiply.cpp, dropout.cpp)
-// -----------------------------------------------
+
 Tensor activate(const Tensor& x, Activation activation);
 inline Tensor relu(const Tensor& x) { return activate(x, Activation::relu); }
 inline Tensor relu6(const Tensor& x) { return activate(x, Activation::relu6); }
@@ -52,15 +52,16 @@ Tensor dropout(const Tensor& x, double probability, const RandomSource& random);
 Tensor stochastic_depth(const Tensor& x, double probability, const RandomSource& random);
 
 // ---- pooling (core/ops/pooling.cpp)
-// ----------------------------------------------------------------------------------------
+
 Tensor max_pool(const Tensor& x, const PoolParams& params);
 Tensor avg_pool(const Tensor& x, const PoolParams& params);
 Tensor adaptive_avg_pool(const Tensor& x, int64_t height, int64_t width);
 inline Tensor global_avg_pool(const Tensor& x) { return adaptive_avg_pool(x, 1, 1); }
 
 // ---- layout (core/ops/flatten.cpp, reshape.cpp, concat.cpp, subsample_pad.cpp)
-// --------------------------------------------- [N, H, W, C] → [N, C·H·W], channels slowest: what PyTorch's flatten
-// means, so that a linear layer's columns map one to one
+
+// [N, H, W, C] → [N, C·H·W], channels slowest: what PyTorch's flatten means, so that a linear layer's columns map one
+// to one
 Tensor flatten(const Tensor& x);
 Tensor reshape(const Tensor& x, const Shape& shape);
 Tensor concat(const std::vector<Tensor>& parts, int axis = -1);
@@ -68,7 +69,8 @@ Tensor concat(const std::vector<Tensor>& parts, int axis = -1);
 Tensor subsample_pad(const Tensor& x, int32_t stride, int32_t before, int64_t channels);
 
 // ---- linear, reductions, loss (core/ops/linear.cpp, reduce.cpp, softmax.cpp, cross_entropy.cpp)
-// ---------------------------- x [N, in], weight [out, in], bias undefined or [out]; y [N, out]
+
+// x [N, in], weight [out, in], bias undefined or [out]; y [N, out]
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 // Over axes [first, last); a tensor of one element has shape [1]. The maximum has no gradient.
 Tensor reduce(const Tensor& x, Reduction reduction, int first, int last);

@@ -10,7 +10,8 @@ namespace graft::train {
 // or soon after. A photo that cannot be read shortens its epoch, not the schedule. During warm-up the rate grows in a
 // line to config.learning_rate; after it
 //   constant   it stays
-//   cosine     lr / 2 · (1 + cos(π · t / T)), t steps of T after the warm-up (Loshchilov & Hutter 2017, no restarts)
+//   cosine     lr / 2 · (1 + cos(π · t / T)), t steps of T after the warm-up
+//              (Loshchilov & Hutter 2017, without restarts)
 //   step       lr · step_factor^⌊epoch / step_epochs⌋
 double learning_rate(const TrainConfig& config, int64_t step, int64_t steps_per_epoch);
 
