@@ -30,7 +30,6 @@ enum class Activation : int32_t { none = 0, relu, relu6, silu, sigmoid };
 enum class Reduction : int32_t { sum = 0, mean, max };
 
 // ---- convolution
-// --------------------------------------------------------------------------------------------------------
 
 // y = act(conv(x, weight) + bias + residual); cross-correlation, as every framework means it.
 // x [N,H,W,C]; weight [K,R,S,C/groups]; bias? [K]; residual? as y; y [N,Ho,Wo,K], Ho and Wo by output_extent, at least
@@ -75,7 +74,6 @@ struct DepthwiseConv2dBackwardWeightArgs {
 };
 
 // ---- normalisation (per channel, over all rows m = N·H·W)
-// ---------------------------------------------------------------
 
 // mean = Σx / m, var = Σ(x − mean)² / m, y = act((x − mean) / √(var + eps) · weight + bias + residual)
 // x, residual?, y [...,C]; weight, bias, mean, var [C]; eps >= 0. No rows: mean and var are NaN.
@@ -117,7 +115,6 @@ struct UpdateRunningStatsArgs {
 };
 
 // ---- activations and elementwise
-// ----------------------------------------------------------------------------------------
 
 // relu max(x, 0) · relu6 min(max(x, 0), 6) · silu x·σ(x) · sigmoid σ(x) = 1 / (1 + e^−x). NaN stays NaN. y may alias x.
 struct ActivateArgs {
@@ -178,7 +175,6 @@ struct CastArgs {
 };
 
 // ---- layout
-// -------------------------------------------------------------------------------------------------------------
 
 // y's axis a is x's axis order[a]; any type
 struct PermuteArgs {
@@ -211,7 +207,6 @@ struct SubsamplePadBackwardArgs {
 };
 
 // ---- pooling
-// ------------------------------------------------------------------------------------------------------------
 
 // The largest pixel of each window; of equals the first in row order; NaN wins, the first of several. index? u8, as y:
 // r·S + s of the winner (window of at most 255 pixels). In every pooling each window holds a real pixel: pad < window,
@@ -250,7 +245,6 @@ struct AdaptiveAvgPoolBackwardArgs {
 };
 
 // ---- matrix product, reduction, softmax
-// ---------------------------------------------------------------------------------
 
 // y = act(op(a)·op(b) + bias), op(a) [M,K], op(b) [K,N], y [M,N], bias? [N]; op transposes the two axes if asked
 struct MatmulArgs {
@@ -307,7 +301,6 @@ struct SoftmaxCrossEntropyBackwardArgs {
 };
 
 // ---- random numbers
-// -----------------------------------------------------------------------------------------------------
 
 // y[i] = u_i >= probability ? 1 / (1 − probability) : 0 with u_i in [0,1) from Philox-4x32-10 (contract/philox.h):
 // key = seed, counter = {offset + i / 4 (64 bit), stream}, word i % 4. state i64 [2] = {seed, offset}. 0 <= probability
@@ -320,7 +313,6 @@ struct BernoulliMaskArgs {
 };
 
 // ---- optimiser
-// ----------------------------------------------------------------------------------------------------------
 
 // flag (i64 [1]) becomes 1 if any element of x is infinite or NaN; it is never cleared here.
 struct CheckFiniteArgs {
@@ -355,7 +347,7 @@ struct FinishStepArgs {
   int64_t advance = 0;
 };
 
-// -------------------------------------------------------------------------------------------------------------------------
+// ---- the list
 
 // X(name, arguments)
 #define GRAFT_PRIMITIVES(X)                                              \
