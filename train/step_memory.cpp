@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/shapes_device.h"
 #include "models/network.h"
 #include "train/scion.h"
 
@@ -18,9 +19,10 @@ TrainPlanReport count_parameters(const models::Graph& graph, const models::Freez
 TrainPlanReport plan_step_memory(const models::Graph& graph, const models::FreezePlan& freeze,
                                  const std::shared_ptr<Device>& device, int64_t batch, int64_t side) {
   TrainPlanReport report = count_parameters(graph, freeze);
-  // Weights do not matter to a plan: the compiled part packs zeros.
+  const auto shapes = shapes_device(device);
+  // Weights do not matter to a plan: what folding asks for is zero.
   const Rootstock rootstock(
-      graph, freeze, device, batch, side, side,
+      graph, freeze, shapes, batch, side, side,
       [](const std::string&, int64_t, int64_t count, float* out) { std::fill_n(out, count, 0.f); });
   if (const auto* compiled = rootstock.report()) {
     report.frozen_packed_bytes = compiled->packed_bytes;
@@ -28,13 +30,13 @@ TrainPlanReport plan_step_memory(const models::Graph& graph, const models::Freez
   }
   if (report.trained_parameters == 0) return report;
 
-  models::Network network(graph, device, DType::f32, freeze.above());
+  models::Network network(graph, shapes, DType::f32, freeze.above());
   network.require_gradients(freeze);
 
   TrainConfig config;
   config.batch = batch;
   Optimizer optimizer(config, trained_parameters(network));
-  StepState state(device, 0);
+  StepState state(shapes, 0);
   Scion scion(network, freeze, rootstock, config, optimizer, state);
   report.step_arena_bytes = scion.statistics(batch).arena_bytes;
   report.step_lower_bound_bytes = scion.statistics(batch).lower_bound_bytes;

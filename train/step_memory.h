@@ -1,4 +1,4 @@
-// What training would need, from shapes alone: nothing is read and nothing computed.
+// What training would need, from shapes alone: nothing is read, computed or allocated.
 #pragma once
 #include <cstdint>
 #include <memory>
