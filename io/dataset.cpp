@@ -80,7 +80,8 @@ class Search {
       const std::span bytes(start.data(), static_cast<size_t>(std::min<int64_t>(opened.size(), start.size())));
       opened.read_at(0, bytes);
       const Sniffed sniffed = sniff_format(bytes);
-      if (sniffed.format == ImageFormat::other) return skip(path, sniffed.what);
+      if (sniffed.format == ImageFormat::other)
+        return skip(path, fmt::format("{}; JPEG and PNG are read", sniffed.what));
       dataset_.samples.push_back({relative(path), label_});
     } catch (const Error& error) {
       skip(path, error.what());

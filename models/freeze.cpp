@@ -55,7 +55,8 @@ std::vector<bool> matched(const Graph& graph, const std::vector<Parameter>& para
     for (const Parameter& p : parameters)
       for (std::string_view path = module_of(p.name); !path.empty(); path = module_of(path)) names.emplace(path);
     const std::vector<std::string> list(names.begin(), names.end());
-    fail("no layer of {} matches the pattern {}{}", graph.name, pattern, did_you_mean(pattern, list));
+    fail("no layer of {} matches the pattern {}{}\n  `graft inspect MODEL.h5` lists its layers", graph.name, pattern,
+         did_you_mean(pattern, list));
   }
   return result;
 }

@@ -1,6 +1,7 @@
 #include "io/hdf5/graft_file.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -8,6 +9,7 @@
 #include "io/hdf5/graft_file_format.h"
 #include "io/hdf5/guarded_index.h"
 #include "io/hdf5/indexer.h"
+#include "io/text.h"
 #include "io/torch/element_type.h"
 #include "io/xxh3.h"
 
@@ -38,6 +40,19 @@ void convert(DType dtype, std::span<const std::byte> in, float* out) {
                         out);
 }
 
+// The likeliest mistake has a remedy: weights as PyTorch saves them, a zip archive or a pickle of protocol 2 to 5.
+void check_not_torch(const File& file, const std::filesystem::path& path) {
+  std::array<char, 4> start{};
+  file.read_at(0, std::as_writable_bytes(std::span(start)).first(
+                      static_cast<size_t>(std::min<int64_t>(file.size(), int64_t{start.size()}))));
+  const bool zip = std::string_view(start.data(), 4) == std::string_view("PK\x03\x04", 4);
+  const bool pickle = start[0] == '\x80' && start[1] >= 2 && start[1] <= 5;
+  if (!zip && !pickle) return;
+  auto converted = path.filename();
+  fail("{} is a PyTorch file ({}); make a model file of it first: graft convert {} -o {}", file.name(),
+       zip ? "a zip archive" : "a pickle", file.name(), printable(converted.replace_extension(".h5")));
+}
+
 // More than the text of any network: what a reader of texts takes into memory at once.
 constexpr uint64_t kMaxTextBytes = uint64_t{64} << 20;
 
@@ -53,7 +68,7 @@ struct GraftFile::ReadState {
 };
 
 GraftFile::GraftFile(const std::filesystem::path& path, Trust trust)
-    : file_(File::open(path)), index_(open_index(file_, trust)) {
+    : file_(File::open(path)), index_((check_not_torch(file_, path), open_index(file_, trust))) {
   const auto* version = find_attribute<uint64_t>(index_.attributes, kFormatVersionAttribute);
   GRAFT_CHECK(version, "{} is HDF5, but not a file that graft wrote; `graft convert` makes one from weights",
               file_.name());

@@ -59,7 +59,7 @@ TEST_CASE("a folder of class folders, sorted by bytes, hidden files passed over"
   CHECK(d.counts() == std::vector<int64_t>{1, 4});
   REQUIRE(d.skipped.size() == 1);
   CHECK(d.skipped[0].file == "cats/moving.jpg");
-  CHECK(d.skipped[0].reason == "a GIF image");
+  CHECK(d.skipped[0].reason == "a GIF image; JPEG and PNG are read");
 }
 
 TEST_CASE("train and a folder for validation, under any of its names") {
