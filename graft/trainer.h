@@ -20,10 +20,10 @@ struct TrainSettings {
   // Patterns on layer names ("layer[1-3]", "*.bn*"): what is frozen, or else what trains. Neither: the trunk is frozen,
   // the head trains.
   std::vector<std::string> freeze, train;
-  int64_t epochs = 5;
+  int64_t epochs = 8;
   int64_t batch = 16;
   Optimizer optimizer = Optimizer::adamw;
-  // Default: 1e-3 for a head alone, 1e-4 when a trained trunk moves; with SGD ten times that.
+  // Default: 3e-3 for a head alone, 1e-4 when a trained trunk moves; with SGD ten times that.
   std::optional<double> learning_rate;
   double weight_decay = 1e-4;  // not on biases and norms
   double momentum = 0.9;       // SGD's

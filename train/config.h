@@ -18,11 +18,11 @@ struct TrainConfig {
   std::vector<std::string> classes;
   std::vector<std::string> freeze, train;  // patterns on layer names
   uint64_t seed = 0;
-  int64_t epochs = 5;
+  int64_t epochs = 8;
   int64_t batch = 16;
 
   OptimizerKind optimizer = OptimizerKind::adamw;
-  double learning_rate = 1e-3;
+  double learning_rate = 3e-3;
   double momentum = 0.9;  // sgd
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adamw

@@ -73,7 +73,8 @@ bool only_the_head_trains(const models::Graph& graph, const TrainConfig& config)
 double default_learning_rate(OptimizerKind optimizer, bool from_scratch, bool head_alone) {
   const bool adamw = optimizer == OptimizerKind::adamw;
   if (from_scratch) return adamw ? 1e-3 : 5e-2;
-  return (adamw ? 1e-3 : 1e-2) * (head_alone ? 1 : 0.1);
+  if (head_alone) return adamw ? 3e-3 : 3e-2;
+  return adamw ? 1e-4 : 1e-3;
 }
 
 RunSetup set_up(const RunRequest& request) {

@@ -54,7 +54,7 @@ TEST_CASE("by default the trunk is frozen and the head is new") {
   REQUIRE(lines.size() == 4);
   CHECK(lines[0]["trained_parameters"] == 27);
   CHECK(lines[0]["config"]["train"] == Json({"fc"}));
-  CHECK(lines[0]["config"]["learning_rate"] == 1e-3);
+  CHECK(lines[0]["config"]["learning_rate"] == 3e-3);
   CHECK(lines[0]["train_images"] == 18);  // a fifth of each class is kept back
   CHECK(lines[0]["validation_images"] == 6);
   CHECK(run.out == read_file(folder / "out.log.jsonl"));
