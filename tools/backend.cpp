@@ -7,17 +7,16 @@
 #include "core/usable_cpus.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/reference/reference_backend.h"
+#include "tools/options.h"
 
 namespace graft::tools {
 
 void add_device_options(CLI::App& app, DeviceOptions& o) {
-  app.add_option("--device", o.device,
-                 "What computes: cpu, reference (slow, plain loops), cuda; auto: the fastest here")
-      ->check(CLI::IsMember({"auto", "cpu", "reference", "cuda"}))
-      ->option_text("NAME=auto");
-  app.add_option("--threads", o.threads, "Threads that compute; 0: one for each processor")
-      ->check(CLI::Range(0, 1024))
-      ->option_text("N=0");
+  add_choice<std::string>(app, "--device", o.device,
+                          {{"auto", "auto"}, {"cpu", "cpu"}, {"reference", "reference"}, {"cuda", "cuda"}},
+                          "What computes");
+  with_placeholder(add_number(app, "--threads", o.threads, {1, 1024}, "Threads that compute"), "N",
+                   "one for each processor");
 }
 
 std::shared_ptr<Device> open_device(const DeviceOptions& o) {

@@ -8,6 +8,7 @@
 #include "models/registry.h"
 #include "tools/backend.h"
 #include "tools/command.h"
+#include "tools/options.h"
 #include "tools/output.h"
 #include "tools/report.h"
 #include "train/initialise.h"
@@ -85,11 +86,11 @@ void add_bench(CommandLine& line) {
                               "graft bench models --model pets.h5\n"
                               "graft bench models --model resnet50 --batch 16 --threads 2 --json",
                               bench_models);
-  app.add_option("--model", o.model, "A model file, or a network's name: random weights")->required();
-  app.add_option("--batch", o.batch, "Images at a time")
-      ->check(CLI::Range(1, 65'536))
-      ->option_text(fmt::format("N={}", o.batch));
-  app.add_option("--seconds", o.seconds, "How long to measure")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
+  app.add_option("--model", o.model, "A model file, or a network's name: random weights")
+      ->required()
+      ->type_name("MODEL.h5|NAME");
+  add_batch(app, o.batch, "Images at a time");
+  add_number(app, "--seconds", o.seconds, {0, 3600}, "How long to measure")->type_name("SECONDS");
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

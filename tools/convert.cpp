@@ -5,7 +5,9 @@
 #include "models/imagenet_classes.h"
 #include "tools/class_names.h"
 #include "tools/command.h"
+#include "tools/options.h"
 #include "tools/output.h"
+#include "tools/overwrite.h"
 #include "tools/report.h"
 #include "train/model_file.h"
 
@@ -17,6 +19,7 @@ struct ConvertOptions {
   std::filesystem::path weights, output;
   std::string arch, classes;
   train::Provenance provenance;
+  bool overwrite = false;
   ReportOptions report;
 };
 
@@ -33,9 +36,7 @@ int convert(const ConvertOptions& o) {
   const auto graph = models::graph_for(train::named_shapes(*weights), o.weights.string(), o.arch);
   auto output = o.output;
   if (output.empty()) output = o.weights.stem().concat(".h5");  // in the current folder
-  std::error_code ignored;
-  GRAFT_CHECK(!std::filesystem::equivalent(output, o.weights, ignored),
-              "{}: the result would replace the weights it is made from; give another name with -o", output.string());
+  check_replaceable(output, {o.weights}, o.overwrite);
 
   const auto info = train::convert(*weights, o.weights.string(), graph.name,
                                    class_names_for(o, models::classes_of(graph)), output, o.provenance);
@@ -64,13 +65,17 @@ void add_convert(CommandLine& line) {
                               "graft convert efficientnet_lite0.pth -o lite0.h5\n"
                               "graft convert resnet20.th --classes cifar10.txt",
                               convert);
-  app.add_option("WEIGHTS", o.weights, "A .pth, .pt or .th file: torch.save of a state dict")->required();
-  app.add_option("-o,--output", o.output, "The model file to write; default: the weights' name with .h5, here");
-  app.add_option("--arch", o.arch, "The network; default: recognised by names and shapes");
-  app.add_option("--classes", o.classes,
-                 "A file with one class name a line; imagenet: ImageNet's (by itself for 1,000 classes); none");
-  app.add_option("--licence", o.provenance.licence, "The licence of the weights, kept in the file");
-  app.add_option("--source", o.provenance.source, "Where the weights come from, kept in the file; default: their name");
+  app.add_option("WEIGHTS", o.weights, "Weights that PyTorch saved: .pth, .pt or .th")->required();
+  with_placeholder(app.add_option("-o,--output", o.output, "The model file to write"), "OUT.h5",
+                   "the weights' name with .h5, here");
+  with_placeholder(app.add_option("--arch", o.arch, "The network, as `graft models` lists them"), "NAME",
+                   "recognised by names and shapes");
+  with_placeholder(app.add_option("--classes", o.classes, "A file with a class name a line, or imagenet, or none"),
+                   "FILE", "imagenet for 1,000 classes");
+  with_placeholder(app.add_option("--licence", o.provenance.licence, "Of the weights, kept in the file"), "WORDS");
+  with_placeholder(app.add_option("--source", o.provenance.source, "Where the weights come from, kept in the file"),
+                   "WORDS", "their name");
+  add_overwrite(app, o.overwrite);
   add_report_options(app, o.report);
 }
 

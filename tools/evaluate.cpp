@@ -4,6 +4,7 @@
 #include "tools/class_names.h"
 #include "tools/command.h"
 #include "tools/labels.h"
+#include "tools/options.h"
 #include "tools/output.h"
 #include "tools/photos.h"
 #include "tools/report.h"
@@ -59,9 +60,11 @@ void report_json(const train::Metrics& m, const std::vector<std::string>& names)
 }
 
 void report_plain(const train::Metrics& m, const std::vector<std::string>& names) {
-  say("{} of {} right: top-1 {}, top-5 {}, loss {:.4f}\n\n",
+  // of five classes or fewer, five answers are always right
+  const std::string top5 = m.classes() > 5 ? fmt::format(", top-5 {}", as_percent(m.top5())) : "";
+  say("{} of {} right: top-1 {}{}, loss {:.4f}\n\n",
       with_commas(std::llround(m.top1() * static_cast<double>(m.images()))), counted(m.images(), "photo"),
-      as_percent(m.top1()), as_percent(m.top5()), m.loss());
+      as_percent(m.top1()), top5, m.loss());
   const auto seen = classes_seen(m);
   const auto recall = m.recall();
   Table per_class({"class", "photos", "right", "rate"});
@@ -106,13 +109,11 @@ int evaluate(const EvaluateOptions& o) {
 void add_evaluate(CommandLine& line) {
   auto [app, o] = add_command(line, "evaluate", "Measure how often a model is right",
                               "graft evaluate pets.h5 photos/val\n"
-                              "graft evaluate pets.h5 photos/val --json",
+                              "graft evaluate pets.h5 photos/val --json    top5 is 1 for 5 classes or fewer",
                               evaluate);
-  app.add_option("MODEL", o.model, "A model file")->required();
+  add_model(app, o.model);
   app.add_option("DIR", o.folder, "A folder with a folder of photos for each class")->required();
-  app.add_option("--batch", o.batch, "Photos at a time")
-      ->check(CLI::Range(1, 65'536))
-      ->option_text(fmt::format("N={}", o.batch));
+  add_batch(app, o.batch, "Photos at a time");
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

@@ -2,7 +2,10 @@
 #include "io/hdf5/graft_file_writer.h"
 #include "io/text.h"
 #include "tools/command.h"
+#include "tools/labels.h"
+#include "tools/options.h"
 #include "tools/output.h"
+#include "tools/overwrite.h"
 #include "tools/photos.h"
 #include "tools/report.h"
 
@@ -14,12 +17,14 @@ struct FeaturesOptions {
   std::filesystem::path model, folder, output;
   std::string layer;
   int64_t batch = 16;
+  bool overwrite = false;
   DeviceOptions device;
   ReportOptions report;
 };
 
 // Class folders where there are folders, else photos without labels.
 io::Dataset read_photos(const std::filesystem::path& folder) {
+  check_not_divided(folder);
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
     if (entry.is_directory(ignored) && !entry.path().filename().native().starts_with('.'))
@@ -30,6 +35,7 @@ io::Dataset read_photos(const std::filesystem::path& folder) {
 }
 
 int features(const FeaturesOptions& o) {
+  check_replaceable(o.output, {o.model}, o.overwrite);
   const train::ModelFile model(o.model);
   const std::string layer = o.layer.empty() ? train::feature_layer(model.graph()) : o.layer;
   const auto photos = read_photos(o.folder);
@@ -76,13 +82,15 @@ void add_features(CommandLine& line) {
                               "graft features lite0.h5 photos/ -o features.h5\n"
                               "graft features resnet18.h5 photos/ -o early.h5 --layer layer2",
                               features);
-  app.add_option("MODEL", o.model, "A model file")->required();
+  add_model(app, o.model);
   app.add_option("DIR", o.folder, "Photos, or a folder with a folder of photos for each class")->required();
-  app.add_option("-o,--output", o.output, "The HDF5 file to write: features, labels, files, class_names")->required();
-  app.add_option("--layer", o.layer, "Whose values; default: what the classifying layer reads");
-  app.add_option("--batch", o.batch, "Photos at a time")
-      ->check(CLI::Range(1, 65'536))
-      ->option_text(fmt::format("N={}", o.batch));
+  app.add_option("-o,--output", o.output, "The HDF5 file to write: features, labels, files, class_names")
+      ->required()
+      ->type_name("OUT.h5");
+  with_placeholder(app.add_option("--layer", o.layer, "The layer whose values are written"), "LAYER",
+                   "what the classifying layer reads");
+  add_batch(app, o.batch, "Photos at a time");
+  add_overwrite(app, o.overwrite);
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

@@ -1,11 +1,10 @@
 // graft forward: a network on numbers instead of photos.
-#include <CLI/CLI.hpp>
-#include <map>
-
 #include "tools/backend.h"
 #include "tools/command.h"
 #include "tools/images_npy.h"
+#include "tools/options.h"
 #include "tools/output.h"
+#include "tools/overwrite.h"
 #include "tools/progress.h"
 #include "tools/report.h"
 #include "train/predictor.h"
@@ -19,11 +18,13 @@ struct ForwardOptions {
   std::string layer;
   Layout layout = Layout::nhwc;
   int64_t batch = 16;
+  bool overwrite = false;
   DeviceOptions device;
   ReportOptions report;
 };
 
 int forward(const ForwardOptions& o) {
+  check_replaceable(o.output, {o.model, o.input}, o.overwrite);
   const train::ModelFile model(o.model);
   const ImageArray images(o.input, o.layout, model.graph().input().channels);
   const Shape& in = images.shape();
@@ -58,20 +59,19 @@ int forward(const ForwardOptions& o) {
 void add_forward(CommandLine& line) {
   auto [app, o] = add_command(line, "forward", "Run a network on an array of images, as they are",
                               "graft forward resnet18.h5 images.npy -o logits.npy\n"
-                              "graft forward resnet18.h5 images.npy -o values.npy --layer layer3 --layout nchw",
+                              "graft forward resnet18.h5 images.npy -o values.npy --layer layer3",
                               forward);
-  app.add_option("MODEL", o.model, "A model file")->required();
-  app.add_option("IN", o.input, "A .npy file: float32 [N, H, W, C], preprocessed")->required();
+  add_model(app, o.model);
+  app.add_option("IN.npy", o.input, "A .npy file: float32 [N, H, W, C], preprocessed")->required();
   app.add_option("-o,--output", o.output, "The .npy file to write: logits [N, classes], or the layer's values")
-      ->required();
-  app.add_option("--layer", o.layer, "Whose values; default: the network's answer");
-  app.add_option("--layout", o.layout, "Order of axes in both files: nhwc or nchw")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, Layout>{{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}}))
-      ->option_text("NAME=nhwc");
-  app.add_option("--batch", o.batch, "Images at a time")
-      ->check(CLI::Range(1, 65'536))
-      ->option_text(fmt::format("N={}", o.batch));
+      ->required()
+      ->type_name("OUT.npy");
+  with_placeholder(app.add_option("--layer", o.layer, "The layer whose values are written"), "LAYER",
+                   "the network's answer");
+  add_choice<Layout>(app, "--layout", o.layout, {{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}},
+                     "Order of axes in both files");
+  add_batch(app, o.batch, "Images at a time");
+  add_overwrite(app, o.overwrite);
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

@@ -1,8 +1,4 @@
 // graft gradients: the loss of a batch and what it says to every parameter, for comparison with other frameworks.
-#include <CLI/CLI.hpp>
-#include <map>
-#include <optional>
-
 #include "core/ops.h"
 #include "core/tape.h"
 #include "io/hdf5/graft_file_writer.h"
@@ -11,7 +7,9 @@
 #include "tools/backend.h"
 #include "tools/command.h"
 #include "tools/images_npy.h"
+#include "tools/options.h"
 #include "tools/output.h"
+#include "tools/overwrite.h"
 #include "tools/report.h"
 #include "train/model_file.h"
 
@@ -24,6 +22,7 @@ struct GradientsOptions {
   Layout layout = Layout::nhwc;
   models::FreezePatterns patterns;
   bool training = false;
+  bool overwrite = false;
   DeviceOptions device;
   ReportOptions report;
 };
@@ -42,6 +41,7 @@ std::vector<int64_t> read_labels(const std::filesystem::path& path, int64_t imag
 }
 
 int gradients(const GradientsOptions& o) {
+  check_replaceable(o.output, {o.model, o.input, o.labels}, o.overwrite);
   const train::ModelFile model(o.model);
   const auto graph = models::without_chance(model.graph());
   const auto freeze = models::plan_freeze(graph, o.patterns);
@@ -93,23 +93,23 @@ int gradients(const GradientsOptions& o) {
 }  // namespace
 
 void add_gradients(CommandLine& line) {
-  auto [app, o] =
-      add_command(line, "gradients", "Write the gradient of every parameter for a batch of images",
-                  "graft gradients resnet18.h5 images.npy --labels labels.npy -o gradients.h5\n"
-                  "graft gradients resnet18.h5 images.npy --labels labels.npy -o g.h5 --train 'fc' --training",
-                  gradients);
-  app.add_option("MODEL", o.model, "A model file")->required();
-  app.add_option("IN", o.input, "A .npy file: float32 [N, H, W, C], preprocessed")->required();
-  app.add_option("--labels", o.labels, "A .npy file: int64 [N]")->required();
+  auto [app, o] = add_command(line, "gradients", "Write the gradient of every parameter for a batch of images",
+                              "graft gradients resnet18.h5 images.npy --labels labels.npy -o out.h5\n"
+                              "graft gradients tiny.h5 images.npy --labels labels.npy -o out.h5 --train fc",
+                              gradients);
+  add_model(app, o.model);
+  app.add_option("IN.npy", o.input, "A .npy file: float32 [N, H, W, C], preprocessed")->required();
+  app.add_option("--labels", o.labels, "A .npy file: int64 [N]")->required()->type_name("LABELS.npy");
   app.add_option("-o,--output", o.output, "The HDF5 file to write: loss, and a data set of each parameter's name")
-      ->required();
-  app.add_option("--layout", o.layout, "Order of the images' axes: nhwc or nchw")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, Layout>{{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}}))
-      ->option_text("NAME=nhwc");
+      ->required()
+      ->type_name("OUT.h5");
+  add_choice<Layout>(app, "--layout", o.layout, {{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}},
+                     "Order of the images' axes");
   app.add_flag("--training", o.training, "Batch norms use the batch's statistics; dropout stays off");
-  auto* freeze = app.add_option("--freeze", o.patterns.freeze, "Layers that get no gradient (patterns with *)");
-  app.add_option("--train", o.patterns.train, "Layers that do, and no others")->excludes(freeze);
+  auto* freeze =
+      add_patterns(app, "--freeze", o.patterns.freeze, "Layers that get no gradient: names, with *, ? and []");
+  add_patterns(app, "--train", o.patterns.train, "Layers that do, and no others")->excludes(freeze);
+  add_overwrite(app, o.overwrite);
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

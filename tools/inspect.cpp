@@ -6,6 +6,7 @@
 #include "models/summary.h"
 #include "tools/backend.h"
 #include "tools/command.h"
+#include "tools/options.h"
 #include "tools/output.h"
 #include "tools/report.h"
 #include "train/step_memory.h"
@@ -22,17 +23,24 @@ struct InspectOptions {
   ReportOptions report;
 };
 
-// What training would mean, where it was asked for.
+// What training would mean; absent where a network has no head and nobody said what trains.
 struct Line {
   models::FreezePlan freeze;
   std::vector<bool> trains;  // by node
   train::TrainPlanReport report;
 };
 
+// What `graft train` freezes unless it is told otherwise: all but the head.
+bool is_default(const InspectOptions& o) { return o.patterns.freeze.empty() && o.patterns.train.empty(); }
+
 std::optional<Line> draw_line(const train::ModelFile& model, const InspectOptions& o) {
-  if (o.patterns.freeze.empty() && o.patterns.train.empty()) return {};
   const models::Graph& graph = model.graph();
-  Line line{models::plan_freeze(graph, o.patterns), std::vector<bool>(graph.nodes.size()), {}};
+  models::FreezePatterns patterns = o.patterns;
+  if (is_default(o)) {
+    if (graph.head.empty()) return {};
+    patterns.train = {graph.head};
+  }
+  Line line{models::plan_freeze(graph, patterns), std::vector<bool>(graph.nodes.size()), {}};
   const auto parameters = models::parameters_of(graph);
   for (size_t i = 0; i < parameters.size(); ++i)
     if (line.freeze.trainable[i]) line.trains[static_cast<size_t>(parameters[i].node)] = true;
@@ -109,6 +117,11 @@ void report_plain(const train::ModelFile& model, const models::Summary& summary,
   if (!info.training.empty()) say("trained by graft; --json shows the settings\n");
   if (!line) return;
   const auto& r = line->report;
+  if (is_default(o))
+    say("the line is that of `graft train` by default: the trunk frozen, the head, {}, trains; --freeze and --train "
+        "draw "
+        "others\n",
+        info.graph.head);
   say("trains: {} parameters; frozen: {}\n", with_commas(r.trained_parameters), with_commas(r.frozen_parameters));
   say("memory of a step with batch {}: {} (frozen weights {}, frozen arena {}, step {}, AdamW {})\n", o.batch,
       as_bytes_text(step_bytes(r)), as_bytes_text(r.frozen_packed_bytes), as_bytes_text(r.frozen_arena_bytes),
@@ -172,13 +185,11 @@ void add_inspect(CommandLine& line) {
                               "graft inspect resnet18.h5 --freeze 'conv1' 'bn1' 'layer[1-3]'\n"
                               "graft inspect resnet18.h5 --train fc --batch 32",
                               inspect);
-  app.add_option("MODEL", o.model, "A model file")->required();
+  add_model(app, o.model);
   auto* freeze =
-      app.add_option("--freeze", o.patterns.freeze, "Layers that would not train (patterns with *, ? and [])");
-  app.add_option("--train", o.patterns.train, "Layers that would, and no others")->excludes(freeze);
-  app.add_option("--batch", o.batch, "Images in a step")
-      ->check(CLI::Range(1, 65'536))
-      ->option_text(fmt::format("N={}", o.batch));
+      add_patterns(app, "--freeze", o.patterns.freeze, "Layers that would not train: names, with *, ? and []");
+  add_patterns(app, "--train", o.patterns.train, "Layers that would, and no others")->excludes(freeze);
+  add_batch(app, o.batch, "Photos in a step");
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

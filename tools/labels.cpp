@@ -24,6 +24,7 @@ io::Dataset read_labelled(const std::filesystem::path& folder, const train::Mode
   const auto& names = model.info().classes;
   const int64_t outputs = models::classes_of(model.graph());
   GRAFT_CHECK(outputs > 0, "{}: the network has no classes", model.path().string());
+  check_not_divided(folder, names);
   io::Dataset found = io::read_class_folders(folder);
   if (names.empty()) {
     GRAFT_CHECK(static_cast<int64_t>(found.classes.size()) == outputs,
@@ -45,6 +46,21 @@ io::Dataset read_labelled(const std::filesystem::path& folder, const train::Mode
   for (io::Sample& sample : found.samples) sample.label = label[static_cast<size_t>(sample.label)];
   found.classes = names;
   return found;
+}
+
+void check_not_divided(const std::filesystem::path& folder, const std::vector<std::string>& classes) {
+  std::vector<std::string> halves;
+  std::error_code ignored;
+  for (const char* name : {"val", "valid", "validation", "test", "train"}) {
+    if (std::find(classes.begin(), classes.end(), name) != classes.end()) return;
+    bool holds_folders = false;
+    for (const auto& entry : std::filesystem::directory_iterator(folder / name, ignored))
+      holds_folders = holds_folders || entry.is_directory(ignored);
+    if (holds_folders) halves.push_back((folder / name).string());
+  }
+  if (!halves.empty())
+    fail("{} is a data set that came divided, not a folder of classes: give one part of it, {}", folder.string(),
+         fmt::join(halves, " or "));
 }
 
 }  // namespace graft::tools

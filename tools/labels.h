@@ -12,4 +12,8 @@ namespace graft::tools {
 // not match, and says which do not.
 io::Dataset read_labelled(const std::filesystem::path& folder, const train::ModelFile& model);
 
+// Throws Error where the folders of `folder` are the halves of a data set (train/, val/, …) and none of them is one of
+// `classes`; says which to use.
+void check_not_divided(const std::filesystem::path& folder, const std::vector<std::string>& classes = {});
+
 }  // namespace graft::tools

@@ -1,7 +1,9 @@
 // The graft command.
 #include <csignal>
+#include <memory>
 
 #include "tools/command.h"
+#include "tools/help.h"
 
 int main(int argc, char** argv) {
   using namespace graft::tools;
@@ -9,11 +11,19 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit shows as EFBIG, like a full disk
 
   CommandLine line;
-  line.app.set_version_flag("--version", "graft " GRAFT_VERSION);
+  line.app.set_version_flag("--version", "graft " GRAFT_VERSION, "The version");
   line.app.require_subcommand(0, 1);
+  line.app.set_help_flag("-h,--help", "This help");
+  line.app.formatter(std::make_shared<Help>());
   line.app.footer(
-      "graft COMMAND --help says more about each.\n\nExit codes: 0 done, 1 failed in part or whole, 2 wrong "
-      "use, 130 interrupted and saved.");
+      "Examples:\n"
+      "  graft convert efficientnet_lite0.pth -o lite0.h5    weights that PyTorch saved\n"
+      "  graft train pets/ --from lite0.h5 -o pets.h5        a folder of photos a class\n"
+      "  graft evaluate pets.h5 pets/val                     how often it is right\n"
+      "  graft predict pets.h5 photo.jpg                     what is in a photo\n"
+      "\n"
+      "graft COMMAND --help says more about each.\n"
+      "Exit codes: 0 done, 1 failed in part or whole, 2 wrong use, 130 interrupted.");
   add_models(line);
   add_convert(line);
   add_inspect(line);

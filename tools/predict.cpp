@@ -2,6 +2,7 @@
 #include "io/text.h"
 #include "tools/class_names.h"
 #include "tools/command.h"
+#include "tools/options.h"
 #include "tools/output.h"
 #include "tools/photos.h"
 #include "tools/report.h"
@@ -61,12 +62,10 @@ void add_predict(CommandLine& line) {
                               "graft predict pets.h5 photo.jpg\n"
                               "graft predict pets.h5 photos/ --top 5 --json",
                               predict);
-  app.add_option("MODEL", o.model, "A model file")->required();
+  add_model(app, o.model);
   app.add_option("PHOTO", o.photos, "JPEG and PNG files, and folders of them")->required();
-  app.add_option("--top", o.top, "Answers for each photo")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  app.add_option("--batch", o.batch, "Photos at a time")
-      ->check(CLI::Range(1, 65'536))
-      ->option_text(fmt::format("N={}", o.batch));
+  add_number(app, "--top", o.top, {1, 1'000'000}, "Answers for each photo");
+  add_batch(app, o.batch, "Photos at a time");
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

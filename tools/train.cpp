@@ -1,13 +1,14 @@
 // graft train: a network learns to tell the folders of a data set apart.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <optional>
 
 #include "tools/backend.h"
 #include "tools/command.h"
 #include "tools/command_text.h"
+#include "tools/options.h"
 #include "tools/output.h"
+#include "tools/overwrite.h"
 #include "tools/signals.h"
 #include "tools/train_report.h"
 #include "train/setup.h"
@@ -22,7 +23,7 @@ struct TrainCommand {
   std::string scratch;
   train::TrainConfig config;
   std::optional<double> learning_rate;
-  bool no_augment = false, resume = false;
+  bool no_augment = false, resume = false, overwrite = false;
   double checkpoint_seconds = 10;
   std::optional<int> loader_threads;
   DeviceOptions device;
@@ -47,8 +48,28 @@ train::TrainOptions make_options(const TrainCommand& o, const train::RunSetup& s
   return t;
 }
 
+// A new run takes the place of nothing that an earlier one made.
+void check_nothing_is_lost(const TrainCommand& o) {
+  const auto checkpoint = train::checkpoint_path(o.output);
+  const bool there = std::filesystem::exists(checkpoint);
+  if (there && !o.resume && !o.overwrite) {
+    std::string run = "that cannot be read";
+    bool finished = false;
+    try {
+      const auto progress = train::read_progress(checkpoint);
+      finished = progress.epochs_done >= progress.epochs;
+      run = fmt::format("that is not finished, {} of {} epochs", progress.epochs_done, progress.epochs);
+    } catch (const Error&) {
+    }
+    GRAFT_CHECK(finished, "{} is there from a run {}: --resume goes on with it, --overwrite begins again",
+                checkpoint.string(), run);
+  }
+  check_replaceable(o.output, {o.from}, o.overwrite || (o.resume && there));
+}
+
 std::string command_to_resume(const TrainCommand& o) {
   auto arguments = o.line->arguments;
+  std::erase(arguments, "--overwrite");
   if (!o.resume) arguments.push_back("--resume");
   return command_line(arguments);
 }
@@ -58,7 +79,10 @@ std::string command_to_resume(const TrainCommand& o) {
 std::string command_after_divergence(const TrainCommand& o, const train::TrainOptions& t, bool from_best) {
   auto arguments = with_option(o.line->arguments, {"--lr"}, fmt::format("{:g}", t.config.learning_rate / 10));
   std::erase(arguments, "--resume");
-  if (!from_best) return command_line(arguments);
+  if (!from_best) {
+    if (!o.overwrite) arguments.push_back("--overwrite");
+    return command_line(arguments);
+  }
   if (!o.scratch.empty()) {
     arguments = without_option(arguments, {"--scratch"});
     arguments.insert(arguments.end(), {"--train", "*"});
@@ -158,14 +182,14 @@ int train_command(const TrainCommand& given) {
   if (o.from.empty() == o.scratch.empty()) wrong_use("train needs --from MODEL.h5 or --scratch NETWORK, and not both");
   if (!o.scratch.empty() && !(o.config.freeze.empty() && o.config.train.empty()))
     wrong_use("with --scratch everything trains: leave --freeze and --train out");
+  if (o.config.nesterov && (o.config.optimizer != train::OptimizerKind::sgd || o.config.momentum == 0))
+    wrong_use("--nesterov is a kind of momentum: it needs --optimizer sgd, and a --momentum above 0");
   if (o.output.empty()) {
     const auto folder = std::filesystem::absolute(o.folder / "").parent_path().lexically_normal();
     o.output = folder.filename().concat(".h5");
   }
   if (o.output.extension().empty()) o.output += ".h5";
-  std::error_code ignored;
-  GRAFT_CHECK(o.from.empty() || !std::filesystem::equivalent(o.from, o.output, ignored),
-              "{}: the result would replace the model it starts from; give another name with -o", o.output.string());
+  check_nothing_is_lost(o);
 
   const auto& stop = watch_for_stop();
   train::RunRequest request{
@@ -177,6 +201,13 @@ int train_command(const TrainCommand& given) {
   train::Trainer trainer(options);
   const auto plan = trainer.report();
 
+  if (options.resume && !o.report.json &&
+      static_cast<int64_t>(trainer.state().history.size()) >= options.config.epochs) {
+    say("{} was finished already, all {} epochs: there is nothing to do\n"
+        "to train further, start from it: graft train {} --from {} -o OUT.h5\n",
+        o.output.string(), options.config.epochs, shell_quoted(o.folder.string()), shell_quoted(o.output.string()));
+    return kDone;
+  }
   if (!o.report.json && !o.report.quiet) print_start(o, options, plan);
   TrainReport report(options.output, o.report, options.resume ? &trainer.state() : nullptr);
   report.start(start_event(options, plan, trainer.state().history.size()));
@@ -197,62 +228,58 @@ int train_command(const TrainCommand& given) {
 void add_what(CLI::App& app, TrainCommand& o) {
   app.add_option("DIR", o.folder, "A folder of photos for each class; or train/ and val/ with such folders")
       ->required();
-  app.add_option("--from", o.from, "The model file to start from");
-  app.add_option("--scratch", o.scratch,
-                 "Or a network's name: weights are drawn at random (`graft models` lists them)");
-  app.add_option("-o,--output", o.output, "The model file to write; default: the folder's name with .h5, here");
+  with_placeholder(app.add_option("--from", o.from, "The model file to start from"), "MODEL.h5");
+  with_placeholder(app.add_option("--scratch", o.scratch,
+                                  "Or a network, as `graft models` lists them: its weights are drawn at random"),
+                   "NAME");
+  with_placeholder(app.add_option("-o,--output", o.output, "The model file to write"), "OUT.h5",
+                   "the folder's name with .h5, here");
   auto* freeze =
-      app.add_option("--freeze", o.config.freeze, "Layers that keep their weights (patterns with *, ? and [])");
-  app.add_option("--train", o.config.train,
-                 "Layers that train, and no others; '*': all. Default: the head, a new one "
-                 "where the classes are others")
+      add_patterns(app, "--freeze", o.config.freeze, "Layers that keep their weights: names, with *, ? and []");
+  with_placeholder(add_patterns(app, "--train", o.config.train, "Layers that train, and no others; '*' is all"),
+                   "PATTERN", "the head")
       ->excludes(freeze);
-  app.add_flag("--resume", o.resume, "Go on where the last checkpoint stands; all settings as they were");
+  auto* resume = app.add_flag("--resume", o.resume, "Go on from the last checkpoint, with all settings as they were");
+  add_overwrite(app, o.overwrite)
+      ->description("Begin again: replace a run and a trained model that are there")
+      ->excludes(resume);
 }
 
 void add_how(CLI::App& app, TrainCommand& o) {
   train::TrainConfig& c = o.config;
-  const std::map<std::string, train::OptimizerKind> optimizers = {{"sgd", train::OptimizerKind::sgd},
-                                                                  {"adamw", train::OptimizerKind::adamw}};
-  const std::map<std::string, train::ScheduleKind> schedules = {{"constant", train::ScheduleKind::constant},
-                                                                {"cosine", train::ScheduleKind::cosine},
-                                                                {"step", train::ScheduleKind::step}};
+  constexpr double kMany = 1e12;
   const auto group = [&](CLI::Option* option) {
     option->group("How it learns");
     return option;
   };
-  group(app.add_option("--epochs", c.epochs, "Times that every photo is seen"))->capture_default_str();
-  group(app.add_option("--batch", c.batch, "Photos in a step"))->capture_default_str();
-  group(app.add_option("--seed", c.seed, "Of the split, the order, the new head, dropout"))->capture_default_str();
-  group(app.add_option("--optimizer", c.optimizer, "sgd or adamw"))
-      ->transform(CLI::CheckedTransformer(optimizers))
-      ->option_text("NAME=adamw");
-  group(app.add_option("--lr", o.learning_rate,
-                       "Learning rate; default: 1e-3 for a head or from scratch, 1e-4 where a "
-                       "trunk trains (sgd: 1e-2, 5e-2, 1e-3)"));
-  group(app.add_option("--weight-decay", c.weight_decay, "Not on biases and norms"))->capture_default_str();
-  group(app.add_option("--momentum", c.momentum, "Of sgd"))->capture_default_str();
+  group(add_number(app, "--epochs", c.epochs, {1, 1'000'000}, "Times that every photo is seen"));
+  group(add_batch(app, c.batch, "Photos in a step"));
+  group(add_number(app, "--seed", c.seed, {0, kMany}, "Of the split, the order, the new head, dropout"));
+  group(add_choice<train::OptimizerKind>(app, "--optimizer", c.optimizer,
+                                         {{"sgd", train::OptimizerKind::sgd}, {"adamw", train::OptimizerKind::adamw}},
+                                         "How the weights move"));
+  group(with_placeholder(add_number(app, "--lr", o.learning_rate, {0, 1e6}, "Learning rate"), "N",
+                         "3e-3 for a head, 1e-4 where a trunk trains, 1e-3 from scratch; sgd: 3e-2, 1e-3, 5e-2"));
+  group(add_number(app, "--weight-decay", c.weight_decay, {0, 1e6}, "Not on biases and norms"));
+  group(add_number(app, "--momentum", c.momentum, {0, 1}, "Of sgd"));
   group(app.add_flag("--nesterov", c.nesterov, "Nesterov's momentum, with sgd"));
-  group(app.add_option("--beta1", c.beta1, "Of adamw"))->capture_default_str();
-  group(app.add_option("--beta2", c.beta2, "Of adamw"))->capture_default_str();
-  group(app.add_option("--eps", c.eps, "Of adamw"))->capture_default_str();
-  group(app.add_option("--schedule", c.schedule, "Of the learning rate: constant, cosine or step"))
-      ->transform(CLI::CheckedTransformer(schedules))
-      ->option_text("NAME=cosine");
-  group(app.add_option("--warmup", c.warmup_steps, "Steps in which the learning rate grows to its value"))
-      ->capture_default_str();
-  group(app.add_option("--step-epochs", c.step_epochs, "Schedule step: epochs until the rate drops"))
-      ->capture_default_str();
-  group(app.add_option("--step-factor", c.step_factor, "Schedule step: what it is multiplied by"))
-      ->capture_default_str();
-  group(app.add_option("--label-smoothing", c.label_smoothing, "Share of the target spread over all classes"))
-      ->capture_default_str();
+  group(add_number(app, "--beta1", c.beta1, {0, 0.9999999}, "Of adamw"));
+  group(add_number(app, "--beta2", c.beta2, {0, 0.9999999}, "Of adamw"));
+  group(add_number(app, "--eps", c.eps, {0, 1}, "Of adamw"));
+  group(add_choice<train::ScheduleKind>(app, "--schedule", c.schedule,
+                                        {{"constant", train::ScheduleKind::constant},
+                                         {"cosine", train::ScheduleKind::cosine},
+                                         {"step", train::ScheduleKind::step}},
+                                        "How the learning rate falls"));
+  group(add_number(app, "--warmup", c.warmup_steps, {0, kMany}, "Steps in which the learning rate grows to its value"));
+  group(add_number(app, "--step-epochs", c.step_epochs, {1, kMany}, "Schedule step: epochs until the rate drops"));
+  group(add_number(app, "--step-factor", c.step_factor, {0, 1}, "Schedule step: what the rate is multiplied by"));
+  group(add_number(app, "--label-smoothing", c.label_smoothing, {0, 1},
+                   "Share of the target that is spread over all classes"));
   group(app.add_flag("--no-augment", o.no_augment, "No random crops and flips"));
-  group(app.add_option("--min-crop", c.min_crop_area, "Smallest random crop, as a share of the photo"))
-      ->capture_default_str();
-  group(app.add_option("--validation", c.validation_fraction,
-                       "Share of each class kept for validation where DIR has no val/"))
-      ->capture_default_str();
+  group(add_number(app, "--min-crop", c.min_crop_area, {1e-3, 1}, "Smallest random crop, as a share of the photo"));
+  group(add_number(app, "--validation", c.validation_fraction, {0.01, 0.9},
+                   "Share of each class kept for validation where DIR has no val/"));
 }
 
 }  // namespace
@@ -260,18 +287,18 @@ void add_how(CLI::App& app, TrainCommand& o) {
 void add_train(CommandLine& line) {
   auto [app, o] = add_command(line, "train", "Teach a network to tell the folders of a data set apart",
                               "graft train photos/ --from lite0.h5 -o pets.h5\n"
-                              "graft train photos/ --from resnet18.h5 --train 'layer4*' fc --epochs 10 --seed 1\n"
-                              "graft train cifar/ --scratch resnet20 --epochs 30 --batch 128 --optimizer sgd",
+                              "graft train photos/ --from resnet18.h5 --train 'layer4*' fc --epochs 10\n"
+                              "graft train photos/ --from lite0.h5 -o pets.h5 --resume\n"
+                              "graft train cifar/ --scratch resnet20 --epochs 30 --batch 128",
                               train_command);
   o.line = &line;
   add_what(app, o);
   add_how(app, o);
-  app.add_option("--checkpoint-seconds", o.checkpoint_seconds,
-                 "Least time between two checkpoints; 0: after every step")
-      ->check(CLI::Range(0.0, 86'400.0))
-      ->capture_default_str();
-  app.add_option("--loader-threads", o.loader_threads, "Threads that read photos ahead; changes no result")
-      ->check(CLI::Range(0, 256));
+  add_number(app, "--checkpoint-seconds", o.checkpoint_seconds, {0, 86'400},
+             "Least time between two checkpoints; 0: after every step")
+      ->type_name("SECONDS");
+  with_placeholder(add_number(app, "--loader-threads", o.loader_threads, {0, 256}, "Threads that read photos ahead"),
+                   "N", "one for each processor, 8 at most");
   add_device_options(app, o.device);
   add_report_options(app, o.report);
 }

@@ -12,7 +12,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochRecord, epoch, train_loss, train_accurac
 
 namespace {
 
-constexpr const char* kConfig = "training/config";
 constexpr const char* kState = "training/state";
 
 std::vector<int64_t> extents_of(const Shape& shape) { return {shape.extents, shape.extents + shape.rank}; }
@@ -76,7 +75,7 @@ void save_checkpoint(const std::filesystem::path& path, const TrainConfig& confi
                      const models::Network& network, const models::FreezePlan& freeze, const Optimizer& optimizer,
                      const StepState& step) {
   io::GraftFileWriter writer(path);
-  writer.set_text(kConfig, to_json(config));
+  writer.set_text(kCheckpointConfig, to_json(config));
   writer.set_text(kState, state_to_json(state));
   for (const auto& [name, tensor] : moving_tensors(network, freeze, optimizer, step)) {
     const size_t slash = name.rfind('/');
@@ -86,18 +85,19 @@ void save_checkpoint(const std::filesystem::path& path, const TrainConfig& confi
   writer.commit();
 }
 
-TrainConfig read_checkpoint_config(const std::filesystem::path& path) {
+RunProgress read_progress(const std::filesystem::path& path) {
+  const std::string name = path.string();
   const io::GraftFile file(path);
-  const auto config = file.text(kConfig);
-  GRAFT_CHECK(config, "{}: this is not a checkpoint of a training run", path.string());
-  return config_from_json(*config, path.string());
+  const auto config = file.text(kCheckpointConfig), state = file.text(kState);
+  GRAFT_CHECK(config && state, "{}: this is not a checkpoint of a training run", name);
+  return {static_cast<int64_t>(state_from_json(*state, name).history.size()), config_from_json(*config, name).epochs};
 }
 
 RunState load_checkpoint(const std::filesystem::path& path, const TrainConfig& config, models::Network& network,
                          const models::FreezePlan& freeze, const Optimizer& optimizer, const StepState& step) {
   const std::string name = path.string();
   const io::GraftFile file(path);
-  const auto config_text = file.text(kConfig), state_text = file.text(kState);
+  const auto config_text = file.text(kCheckpointConfig), state_text = file.text(kState);
   GRAFT_CHECK(config_text && state_text, "{}: this is not a checkpoint of a training run", name);
   const TrainConfig there = config_from_json(*config_text, name);
   GRAFT_CHECK(there == config,

@@ -41,7 +41,13 @@ void save_checkpoint(const std::filesystem::path& path, const TrainConfig& confi
 RunState load_checkpoint(const std::filesystem::path& path, const TrainConfig& config, models::Network& network,
                          const models::FreezePlan& freeze, const Optimizer& optimizer, const StepState& step);
 
-// The settings of the run a checkpoint belongs to.
-TrainConfig read_checkpoint_config(const std::filesystem::path& path);
+// How far the run of a checkpoint is. Throws Error.
+struct RunProgress {
+  int64_t epochs_done = 0, epochs = 0;
+};
+RunProgress read_progress(const std::filesystem::path& path);
+
+// The text of a checkpoint that says what its run is.
+inline constexpr const char* kCheckpointConfig = "training/config";
 
 }  // namespace graft::train

@@ -15,7 +15,6 @@ namespace {
 
 constexpr const char* kGraphText = "graph";
 constexpr const char* kClassesText = "class_names";
-constexpr const char* kTrainingText = "training_config";
 
 std::vector<int64_t> extents_of(const Shape& shape) { return {shape.extents, shape.extents + shape.rank}; }
 

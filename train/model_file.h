@@ -19,6 +19,9 @@
 
 namespace graft::train {
 
+// The text of a model file that says how it was trained.
+inline constexpr const char* kTrainingText = "training_config";
+
 // Everything about a model but its numbers.
 struct ModelInfo {
   models::Graph graph;

@@ -11,6 +11,24 @@ using namespace graft::test;
 using Catch::Matchers::Contains;
 using Json = nlohmann::json;
 
+namespace {
+
+// Nothing of the parser's own language, nothing that a terminal of 80 columns breaks.
+void check_help(const std::string& text) {
+  for (const char* raw : {"TEXT ", "INT", "FLOAT", "ENUM", "REQUIRED", "Excludes", " in [", " in {"}) {
+    INFO(raw);
+    CHECK(text.find(raw) == text.npos);
+  }
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    CHECK(line.size() <= 80);
+    CHECK((line.empty() || line.back() != ' '));
+  }
+}
+
+}  // namespace
+
 TEST_CASE("graft alone, and --help, say what there is") {
   const auto alone = run_graft({}), help = run_graft({"--help"});
   CHECK(alone.code == 0);
@@ -22,8 +40,24 @@ TEST_CASE("graft alone, and --help, say what there is") {
     const auto of_command = run_graft({command, "--help"});
     CHECK(of_command.code == 0);
     CHECK_THAT(of_command.out, Contains("Examples:") && Contains(std::string("Usage: graft ") + command));
+    check_help(of_command.out);
     CHECK(of_command.err.empty());
   }
+  check_help(alone.out);
+  CHECK_THAT(alone.out, Contains("\nExamples:\n  graft convert"));
+  const auto bench = run_graft({"bench", "models", "--help"});
+  check_help(bench.out);
+  CHECK_THAT(bench.out, Contains("Usage: graft bench models --model MODEL.h5|NAME [OPTIONS]"));
+
+  const std::string train = run_graft({"train", "--help"}).out;
+  CHECK_THAT(train, Contains("\nUsage: graft train DIR [OPTIONS]\n") &&
+                        Contains("  -o, --output OUT.h5     The model") && Contains("--freeze PATTERN...") &&
+                        Contains("--checkpoint-seconds SECONDS\n") &&
+                        Contains("How the learning rate falls: one of constant, cosine,\n"
+                                 "                          step (default: cosine)\n"));
+  CHECK_THAT(run_graft({"predict", "--help"}).out,
+             Contains("Usage: graft predict MODEL.h5 PHOTO... [OPTIONS]\n") &&
+                 Contains("--top N                 Answers for each photo (default: 3)"));
   CHECK_THAT(run_graft({"--version"}).out, Catch::Matchers::StartsWith("graft 0."));
 }
 
@@ -39,13 +73,49 @@ TEST_CASE("wrong use: exit code 2, what was meant, and where to read on") {
 
   // the unknown word is named although an argument is missing too
   CHECK_THAT(run_graft({"predict", "--jsno"}).err, Contains("--jsno; did you mean --json?"));
-  CHECK_THAT(run_graft({"predict"}).err, Contains("MODEL is required"));
+  CHECK_THAT(run_graft({"predict"}).err, Contains("MODEL.h5 is required"));
   CHECK(run_graft({"predict"}).code == 2);
   CHECK(run_graft({"train", "photos"}).code == 2);
   CHECK(run_graft({"train", "photos", "--scratch", "resnet18", "--freeze", "fc"}).code == 2);
   CHECK(run_graft({"train", "photos", "--from", "a.h5", "--freeze", "a", "--train", "b"}).code == 2);
   CHECK(run_graft({"predict", "a.h5", "b.jpg", "--top", "0"}).code == 2);
   CHECK(run_graft({"predict", "a.h5", "b.jpg", "--device", "tpu"}).code == 2);
+}
+
+TEST_CASE("a value out of range is wrong use: the message names the option and what it takes") {
+  const auto refused = [](std::vector<std::string> arguments, const std::string& message) {
+    const auto run = run_graft(arguments);
+    CHECK(run.code == 2);
+    CHECK(run.out.empty());
+    CHECK_THAT(run.err, Catch::Matchers::StartsWith("graft: " + message) &&
+                            Catch::Matchers::EndsWith("\nsee graft " + arguments[0] + " --help\n"));
+  };
+  const auto train = [&](const char* option, const char* value, const std::string& message) {
+    refused({"train", "photos", "--from", "a.h5", option, value},
+            std::string(option) + ": " + value + " is not " + message);
+  };
+  for (const char* value : {"0", "-3", "1000001", "2.5", "many", "99999999999999999999"})
+    train("--epochs", value, "a whole number from 1 to 1,000,000");
+  train("--batch", "0", "a whole number from 1 to 65,536");
+  train("--seed", "-1", "a whole number, 0 or more");
+  for (const char* value : {"-1", "nan", "inf", "1e400", "fast"}) train("--lr", value, "a number from 0 to 1,000,000");
+  train("--momentum", "1.5", "a number from 0 to 1");
+  train("--beta2", "1", "a number from 0 to 0.9999999");
+  train("--min-crop", "0", "a number from 0.001 to 1");
+  train("--validation", "1", "a number from 0.01 to 0.9");
+  train("--warmup", "-1", "a whole number, 0 or more");
+  train("--checkpoint-seconds", "-1", "a number from 0 to 86,400");
+  train("--loader-threads", "-1", "a whole number from 0 to 256");
+  train("--threads", "0", "a whole number from 1 to 1,024");
+  train("--optimizer", "adam", "one of sgd, adamw");
+  train("--schedule", "linear", "one of constant, cosine, step");
+  refused({"predict", "a.h5", "b.jpg", "--top", "0"}, "--top: 0 is not a whole number from 1 to 1,000,000");
+  refused({"evaluate", "a.h5", "photos", "--batch", "70000"}, "--batch: 70000 is not a whole number from 1 to 65,536");
+  refused({"forward", "a.h5", "a.npy", "-o", "b.npy", "--layout", "hwc"}, "--layout: hwc is not one of nhwc, nchw");
+  refused({"train", "photos", "--from", "a.h5", "--nesterov"}, "--nesterov is a kind of momentum");
+  refused({"train", "photos", "--from", "a.h5", "--nesterov", "--optimizer", "sgd", "--momentum", "0"},
+          "--nesterov is");
+  refused({"train", "photos", "--from", "a.h5", "--scratch", "resnet20"}, "train needs --from MODEL.h5 or --scratch");
 }
 
 TEST_CASE("models and devices, for people and as JSON") {
@@ -150,11 +220,12 @@ TEST_CASE("inspect shows layers, classes and the graft line") {
   write_tiny_model(model, {"ant", "bee", "cat"});
   const auto plain = run_graft({"inspect", model});
   CHECK(plain.code == 0);
-  CHECK_THAT(plain.out, Contains("conv1") && Contains("3: ant, bee, cat") && !Contains("graft line"));
+  CHECK_THAT(plain.out, Contains("conv1") && Contains("3: ant, bee, cat") && Contains("= the graft line =") &&
+                            Contains("by default: the trunk frozen, the head, fc, trains"));
 
   const auto line = run_graft({"inspect", model, "--train", "fc"});
   CHECK(line.code == 0);
-  CHECK_THAT(line.out, Contains("= the graft line =") && Contains("trains: 27 parameters"));
+  CHECK_THAT(line.out, Contains("= the graft line =") && !Contains("by default") && Contains("trains: 27 parameters"));
   CHECK(line.out.find("conv2") < line.out.find("graft line"));
   CHECK(line.out.find("graft line") < line.out.find("dropout"));  // active above a trainable head
 
@@ -167,6 +238,18 @@ TEST_CASE("inspect shows layers, classes and the graft line") {
   CHECK(json["step"]["step_lower_bound_bytes"] > 0);
   for (const auto& layer : json["layers"])
     if (layer["name"] == "conv1" || layer["name"] == "bn1") CHECK(layer["in_training"] == "below the line");
+}
+
+TEST_CASE("inspect counts the memory of a large step without taking it") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "tiny.h5").string();
+  write_tiny_model(model, {"ant", "bee", "cat"});
+  for (const char* trains : {"*", "fc"}) {
+    const auto run = run_graft({"inspect", model, "--train", trains, "--batch", "65536", "--json"});
+    REQUIRE(run.code == 0);
+    CHECK(Json::parse(run.out)["step"]["bytes"] > 250'000'000);
+    CHECK(run.peak_bytes < 150'000'000);
+  }
 }
 
 TEST_CASE("bench models answers with three numbers, for a file and for a name") {

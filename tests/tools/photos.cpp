@@ -62,7 +62,9 @@ TEST_CASE("predict answers the others when a photo cannot be read") {
       run_graft({"predict", model, (folder / "photos").string(), (folder / "none.jpg").string(), "--json"});
   CHECK(run.code == 1);
   CHECK(lines_of(run.out).size() == 5);
-  CHECK_THAT(run.err, Contains("red/1.png") && Contains("red/note.jpg") && Contains("none.jpg"));
+  CHECK_THAT(run.err, Contains("red/1.png") &&
+                          Contains("red/note.jpg: not an image graft knows; JPEG and PNG are read") &&
+                          Contains("none.jpg"));
   CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 3);
 }
 
@@ -100,6 +102,9 @@ TEST_CASE("evaluate counts by class, folders are matched to the model's classes 
   const auto plain = run_graft({"evaluate", model, photos});
   CHECK(plain.code == 0);
   CHECK_THAT(plain.out, Contains("of 12 photos right") && Contains("taken for"));
+  CHECK(plain.out.find("top-5") == plain.out.npos);  // of four classes, five answers are always right
+  write_tiny_model(folder / "six.h5", {"red", "green", "yellow", "blue", "pink", "grey"});
+  CHECK_THAT(run_graft({"evaluate", (folder / "six.h5").string(), photos}).out, Contains(", top-5 "));
 
   std::filesystem::rename(folder / "photos/blue", folder / "photos/bleu");
   const auto strange = run_graft({"evaluate", model, photos});

@@ -160,7 +160,28 @@ TEST_CASE("Ctrl-C ends the step, saves, says how to go on, then the bytes are th
   // nothing is left to do: nothing changes
   const auto again = run_graft(arguments({"--resume"}), bench.here());
   CHECK(again.code == 0);
+  CHECK_THAT(again.out, Contains("out.h5 was finished already, all 6 epochs") &&
+                            Contains("graft train squares --from out.h5") && !Contains("written"));
   CHECK((bench.files() == expected));
+}
+
+TEST_CASE("an unfinished run is not begun again unless it is said") {
+  const Bench bench;
+  {
+    Program program(arguments(), bench.here());
+    wait_for_checkpoint(bench, program);
+    program.signal(SIGINT);
+    REQUIRE(program.wait().code == 130);
+  }
+  const std::string checkpoint = read_file(bench.folder() / "out.last.h5");
+  const auto again = run_graft(arguments(), bench.here());
+  CHECK(again.code == 1);
+  CHECK_THAT(again.err, Contains("out.last.h5 is there from a run that is not finished") && Contains("of 6 epochs") &&
+                            Contains("--resume goes on") && Contains("--overwrite"));
+  CHECK(read_file(bench.folder() / "out.last.h5") == checkpoint);
+  write_text(bench.folder() / "out.last.h5", checkpoint.substr(0, checkpoint.size() / 2));
+  CHECK_THAT(run_graft(arguments(), bench.here()).err, Contains("a run that cannot be read: --resume"));
+  CHECK(run_graft(arguments({"--overwrite"}), bench.here()).code == 0);
 }
 
 TEST_CASE("a run killed at 20 moments, some within a save, and resumed: the same bytes") {
