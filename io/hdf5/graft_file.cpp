@@ -43,8 +43,8 @@ void convert(DType dtype, std::span<const std::byte> in, float* out) {
 // The likeliest mistake has a remedy: weights as PyTorch saves them, a zip archive or a pickle of protocol 2 to 5.
 void check_not_torch(const File& file, const std::filesystem::path& path) {
   std::array<char, 4> start{};
-  file.read_at(0, std::as_writable_bytes(std::span(start)).first(
-                      static_cast<size_t>(std::min<int64_t>(file.size(), int64_t{start.size()}))));
+  file.read_at(0, std::as_writable_bytes(std::span(start))
+                      .first(static_cast<size_t>(std::min<int64_t>(file.size(), int64_t{start.size()}))));
   const bool zip = std::string_view(start.data(), 4) == std::string_view("PK\x03\x04", 4);
   const bool pickle = start[0] == '\x80' && start[1] >= 2 && start[1] <= 5;
   if (!zip && !pickle) return;
