@@ -27,7 +27,7 @@ void release(void*, void* memory, int64_t bytes) { munmap(memory, static_cast<si
 
 Status copy(void*, StreamHandle, void*, const void*, int64_t, CopyKind) { return Status::ok; }
 Status run(CallContext*, const void*) { return Status::ok; }
-Status fill(Executable*, void*, const ConstantSource*) { return Status::ok; }
+Status fill(const Executable*, void*, const ConstantSource*) { return Status::ok; }
 Status execute(const Executable*, const ExecuteArgs*, StreamHandle) { return Status::ok; }
 
 }  // namespace
@@ -53,6 +53,7 @@ std::shared_ptr<Device> shapes_device(std::shared_ptr<Device> real) {
                      .info = compile.info,
                      .plan = compile.plan,
                      .fill = fill,
+                     .same_packing = compile.same_packing,
                      .execute = execute,
                      .destroy = compile.destroy};
   return Device::create(backend);

@@ -7,8 +7,8 @@
 #include "tests/support/test_data.h"
 
 int main(int argc, char** argv) {
-  setenv("GRAFT_H5_INDEX", GRAFT_BUILD_FOLDER "/graft-h5-index",
-         0);  // installed, it lies beside its program or in libexec
+  // The helper lies beside the program graft, not beside the tests.
+  setenv("GRAFT_H5_INDEX", GRAFT_BUILD_FOLDER "/graft-h5-index", 0);
   const int failures = Catch::Session().run(argc, argv);
   if (failures != 0) return 1;
   return graft::test::has_skipped ? graft::test::kSkippedExitCode : 0;

@@ -90,14 +90,16 @@ void wait_for_checkpoint(const Bench& bench, Program& program) {
 }
 
 // Kills a run again and again, in turns at a moment drawn from `seed` and within a save, and lets the last one finish.
+// A run that came to its end before the signal did is compared, and another is begun.
 void kill_and_resume(int kills, uint64_t seed) {
   const Bench bench;
+  const auto start = std::chrono::steady_clock::now();
   const Files expected = bench.uninterrupted();
+  const auto lasts = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
   bench.clear();
   std::mt19937_64 random(seed);
   int killed = 0, within_a_save = 0;
-  // A save that was aimed at may end before the signal arrives: then there is another try.
-  for (int i = 0; i < kills || (within_a_save == 0 && i < 10 * kills); ++i) {
+  for (int i = 0; i < 20 * kills && (killed < kills || within_a_save == 0); ++i) {
     const auto before = bench.stages();
     const auto saving = [&] {
       const auto now = bench.stages();
@@ -107,13 +109,18 @@ void kill_and_resume(int kills, uint64_t seed) {
     if (i % 2 == 1) {
       while (!saving() && program.running()) std::this_thread::sleep_for(std::chrono::microseconds(100));
     } else {
-      std::this_thread::sleep_for(milliseconds(random() % 250));
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % lasts.count()));
     }
     program.signal(SIGKILL);
-    killed += program.wait().code == 128 + SIGKILL;
-    within_a_save += !bench.stages().empty();  // the stage of a save that did not end
+    if (program.wait().code == 128 + SIGKILL) {
+      ++killed;
+      within_a_save += !bench.stages().empty();  // the stage of a save that did not end
+    } else {
+      CHECK((bench.files() == expected));
+      bench.clear();
+    }
   }
-  CHECK(killed >= kills / 2);
+  CHECK(killed >= kills);
   CHECK(within_a_save > 0);
   const auto last = run_graft(arguments({"--resume"}), bench.here());
   INFO(last.err);

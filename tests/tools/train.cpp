@@ -132,7 +132,7 @@ TEST_CASE("a training loss that is not finite stops the run, and the message say
   CHECK_THAT(run.err, Contains("gave a training loss or a gradient that is not finite") &&
                           Contains("out.h5 holds the weights of the last finite step") &&
                           Contains("begin again with a smaller one: graft train squares --from=tiny.h5 -oout.h5") &&
-                          Contains("--lr 100000\n") && !Contains("--resume"));
+                          Contains("--lr 100000 --overwrite\n") && !Contains("--resume"));
   const Json end = last_line(folder / "out.log.jsonl");
   CHECK(end["end"] == "diverged");
   CHECK(end["diverged_in"] == "training");
