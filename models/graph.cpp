@@ -10,7 +10,6 @@ const char* name_of(Axes axes) {
     case Axes::channels:
       return "C";
     case Axes::oihw:
-      return "OIHW";
     case Axes::depthwise:
       return "OIHW";
     case Axes::out_in:

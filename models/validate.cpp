@@ -55,8 +55,9 @@ struct CheckAttributes {
     check(op.groups >= 1 && op.in_channels % op.groups == 0 && op.out_channels % op.groups == 0, "groups", op.groups);
     initializer(op.weight_init);
     initializer(op.bias_init);
-    const double elements = static_cast<double>(op.out_channels) * static_cast<double>(op.in_channels / op.groups) *
-                            op.window.h * op.window.w;
+    const int64_t group_channels = op.in_channels / op.groups;
+    const double elements =
+        static_cast<double>(op.out_channels) * static_cast<double>(group_channels) * op.window.h * op.window.w;
     check(elements <= static_cast<double>(kMaxElements), "number of weights", elements);
   }
   void operator()(const BatchNorm& op) const {
