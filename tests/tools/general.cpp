@@ -1,11 +1,15 @@
 // The program as a whole: help, wrong use, output that goes nowhere.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "models/registry.h"
+#include "tests/support/devices.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/tools/fixtures.h"
 #include "tests/tools/program.h"
+#include "train/predictor.h"
 
 using namespace graft::test;
 using Catch::Matchers::Contains;
@@ -266,4 +270,19 @@ TEST_CASE("bench models answers with three numbers, for a file and for a name") 
     CHECK(json["milliseconds"].get<double>() * json["images_per_second"].get<double>() == Approx(2000));
     CHECK(json["peak_bytes"] > 0);
   }
+}
+
+TEST_CASE("bench models counts weights, arena, images and answers, each once") {
+  const graft::models::Graph graph = graft::models::make_model("resnet20");
+  const auto zeros = [](const std::string&, int64_t, int64_t count, float* out) { std::fill_n(out, count, 0.f); };
+  const graft::train::Predictor predictor(graph, zeros, cpu_device(graft::CpuIsa::avx512, 1),
+                                          {.batch = 8, .layers = {}});
+  const int64_t planned = predictor.report().packed_bytes + predictor.report().arena_bytes;
+  const int64_t images = 8 * 32 * 32 * 3 * 4;
+  const auto run = run_graft({"bench", "models", "--model", "resnet20", "--batch", "8", "--threads", "1", "--device",
+                              "cpu", "--seconds", "0", "--json"});
+  REQUIRE(run.code == 0);
+  const auto peak = Json::parse(run.out)["peak_bytes"].get<int64_t>();
+  CHECK(peak >= planned);
+  CHECK(peak < planned + planned / 2 + images);
 }
