@@ -1,5 +1,7 @@
 #include "models/graph.h"
 
+#include <set>
+
 #include "core/error.h"
 #include "models/near_names.h"
 
@@ -62,12 +64,20 @@ std::vector<Parameter> parameters_of(const Graph& graph) {
 }
 
 NodeId find_node(const Graph& graph, std::string_view name) {
-  std::vector<std::string> names;
+  const std::string module = std::string(name) + ".";
+  NodeId last = -1;
+  std::set<std::string> names;  // of nodes and of the modules they are in
   for (NodeId id = 0; id < graph.size(); ++id) {
-    if (graph.node(id).name == name) return id;
-    names.push_back(graph.node(id).name);
+    const std::string& path = graph.node(id).name;
+    if (path == name) return id;
+    if (path.starts_with(module)) last = id;
+    names.insert(path);
+    for (size_t dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1))
+      names.insert(path.substr(0, dot));
   }
-  fail("{} has no layer {}{}", graph.name, name, did_you_mean(name, names));
+  if (last >= 0) return last;
+  const std::vector<std::string> list(names.begin(), names.end());
+  fail("{} has no layer {}{}", graph.name, name, did_you_mean(name, list));
 }
 
 std::vector<std::vector<NodeId>> consumers_of(const Graph& graph) {

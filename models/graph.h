@@ -62,7 +62,8 @@ struct Parameter {
 std::vector<Parameter> parameters_of(const Graph& graph, NodeId id);
 std::vector<Parameter> parameters_of(const Graph& graph);
 
-// The node of that name; throws Error with near names.
+// The node of that name, or the last one of the module of that name ("layer3", "layer3.0"). Throws Error with near
+// names.
 NodeId find_node(const Graph& graph, std::string_view name);
 
 // For each node, the nodes that read it (twice when it is read twice).

@@ -108,8 +108,8 @@ int evaluate(const EvaluateOptions& o) {
 
 void add_evaluate(CommandLine& line) {
   auto [app, o] = add_command(line, "evaluate", "Measure how often a model is right",
-                              "graft evaluate pets.h5 photos/val\n"
-                              "graft evaluate pets.h5 photos/val --json    top5 is 1 for 5 classes or fewer",
+                              "graft evaluate pets.h5 pets/val\n"
+                              "graft evaluate pets.h5 pets/val --json    top5 is 1 for 5 classes or fewer",
                               evaluate);
   add_model(app, o.model);
   app.add_option("DIR", o.folder, "A folder with a folder of photos for each class")->required();

@@ -37,7 +37,9 @@ io::Dataset read_photos(const std::filesystem::path& folder) {
 int features(const FeaturesOptions& o) {
   check_replaceable(o.output, {o.model}, o.overwrite);
   const train::ModelFile model(o.model);
-  const std::string layer = o.layer.empty() ? train::feature_layer(model.graph()) : o.layer;
+  const models::Graph& graph = model.graph();
+  const std::string layer =
+      o.layer.empty() ? train::feature_layer(graph) : graph.node(models::find_node(graph, o.layer)).name;
   const auto photos = read_photos(o.folder);
   io::GraftFileWriter writer(o.output);  // before the work: a folder that cannot be written to is known at once
 
@@ -87,7 +89,7 @@ void add_features(CommandLine& line) {
   app.add_option("-o,--output", o.output, "The HDF5 file to write: features, labels, files, class_names")
       ->required()
       ->type_name("OUT.h5");
-  with_placeholder(app.add_option("--layer", o.layer, "The layer whose values are written"), "LAYER",
+  with_placeholder(app.add_option("--layer", o.layer, "The layer, or module, whose values are written"), "LAYER",
                    "what the classifying layer reads");
   add_batch(app, o.batch, "Photos at a time");
   add_overwrite(app, o.overwrite);

@@ -66,7 +66,7 @@ void add_forward(CommandLine& line) {
   app.add_option("-o,--output", o.output, "The .npy file to write: logits [N, classes], or the layer's values")
       ->required()
       ->type_name("OUT.npy");
-  with_placeholder(app.add_option("--layer", o.layer, "The layer whose values are written"), "LAYER",
+  with_placeholder(app.add_option("--layer", o.layer, "The layer, or module, whose values are written"), "LAYER",
                    "the network's answer");
   add_choice<Layout>(app, "--layout", o.layout, {{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}},
                      "Order of axes in both files");

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "models/builder.h"
+#include "models/registry.h"
 #include "models/shapes.h"
 
 using namespace graft;
@@ -122,6 +123,18 @@ TEST_CASE("a graph from outside is checked") {
   check_refused([](Graph& g) { g.head = "bn"; }, "the head bn is no linear layer");
   check_refused([](Graph& g) { g.head = "fcc"; }, "has no layer fcc; did you mean fc?");
   check_refused([](Graph& g) { g.nodes.clear(); }, "1 to 65536 nodes");
+}
+
+TEST_CASE("a module's name means its last node") {
+  const Graph graph = make_model("resnet18");
+  const auto name_at = [&](const char* name) { return graph.node(find_node(graph, name)).name; };
+  CHECK(name_at("layer3") == "layer3.1.relu_1");
+  CHECK(name_at("layer3.0") == "layer3.0.relu_1");
+  CHECK(name_at("layer3.0.downsample") == "layer3.0.downsample.1");
+  CHECK(name_at("layer3.0.conv1") == "layer3.0.conv1");
+  CHECK_THROWS_WITH(find_node(graph, "layer"), Contains("has no layer layer"));
+  CHECK_THROWS_WITH(find_node(graph, "layer3."), Contains("did you mean layer3"));
+  CHECK_THROWS_WITH(find_node(graph, "layer5"), Contains("did you mean layer1, layer2 or layer3?"));
 }
 
 TEST_CASE("another number of classes") {
