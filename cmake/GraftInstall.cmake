@@ -26,5 +26,8 @@ install(FILES ${PROJECT_BINARY_DIR}/graftConfig.cmake ${PROJECT_BINARY_DIR}/graf
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/graft)
 
 get_filename_component(GRAFT_HDF5_DIR ${GRAFT_libhdf5_a} DIRECTORY)
+# From where graft.pc lies, so that `cmake --install --prefix` and a moved tree give the right paths.
+file(RELATIVE_PATH GRAFT_PC_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" GRAFT_PC_TO_PREFIX "${GRAFT_PC_TO_PREFIX}")
 configure_file(cmake/graft.pc.in ${PROJECT_BINARY_DIR}/graft.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/graft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
