@@ -51,7 +51,9 @@ TEST_CASE("a checkpoint brings everything back") {
   const RunState state{.loader = {2, 48},
                        .sums = {32, 20, 31, 12.345678901234567},
                        .history = {{1, 0.1, 0.2, 0.3, 0.4, 0.5}, {2, 1.0 / 3, 0.6, 0.7, 0.8, 0.9}},
-                       .best_epoch = 2};
+                       .best_epoch = 2,
+                       .skipped_train = {"a/1.png", "b/2.png"},
+                       .skipped_validation = {"a/3.png"}};
   save_checkpoint(path, a.config, state, a.network, a.freeze, *a.optimizer, a.step);
   const RunState back = load_checkpoint(path, b.config, b.network, b.freeze, *b.optimizer, b.step);
   CHECK(back.loader == state.loader);
@@ -60,6 +62,8 @@ TEST_CASE("a checkpoint brings everything back") {
   CHECK(back.history.size() == 2);
   CHECK(back.history[1].train_loss == 1.0 / 3);
   CHECK(back.best_epoch == 2);
+  CHECK(back.skipped_train == state.skipped_train);
+  CHECK(back.skipped_validation == state.skipped_validation);
   for (const auto& e : a.network.entries()) {
     INFO(e.info.name);
     CHECK(a.network.get(e.info.name) == b.network.get(e.info.name));
