@@ -62,10 +62,11 @@ void StagedFile::create() {
   const int fd = ::open(stage_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0 && errno == EEXIST) return;
   GRAFT_CHECK(fd >= 0, "cannot write {}: {}", target_.string(), std::strerror(errno));
-  ::flock(fd, LOCK_EX | LOCK_NB);  // where locks are not supported, nothing is ever taken for abandoned
+  // Between open and flock another writer may have taken the stage for abandoned: it holds the lock and is about to
+  // remove the name, or has done so. Where locks are not supported, nothing is ever taken for abandoned.
+  const bool taken = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   struct stat status = {}, old = {};
-  const bool still_there = ::fstat(fd, &status) == 0 && status.st_nlink > 0;
-  if (!still_there) {  // taken for abandoned between open and flock
+  if (taken || ::fstat(fd, &status) != 0 || status.st_nlink == 0) {
     ::close(fd);
     return;
   }

@@ -39,8 +39,8 @@ std::string answer() {
   if (!refused) refused = io::restrict_system_calls();
   if (refused)
     return io::encode_refusal(
-        fmt::format("graft-h5-index cannot guard itself: this system refuses it {}. A file you trust can be read "
-                    "in-process (Trust::in_process)",
+        fmt::format("it is not opened: graft-h5-index, which reads model files, first gives up every right it does not "
+                    "need, and this system refuses it {}; a container's settings may be the reason",
                     refused));
   try {
     std::string index = io::encode_index(io::index_hdf5(STDIN_FILENO));

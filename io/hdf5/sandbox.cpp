@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <csignal>
 #include <iterator>
 #include <vector>
@@ -34,19 +35,23 @@ constexpr unsigned kAllowed[] = {
 #endif
 };
 
-bool set_limit(__rlimit_resource resource, size_t value) {
-  const rlimit limit = {value, value};
+// Not above what already holds (`ulimit`): nobody but root may raise that.
+bool set_limit(__rlimit_resource resource, rlim_t value) {
+  rlimit limit;
+  if (getrlimit(resource, &limit) != 0) return false;
+  limit.rlim_max = std::min(limit.rlim_max, value);
+  limit.rlim_cur = limit.rlim_max;
   return setrlimit(resource, &limit) == 0;
 }
 
 }  // namespace
 
 const char* limit_resources(const SandboxLimits& limits) {
-  if (!set_limit(RLIMIT_CORE, 0)) return "RLIMIT_CORE";
-  if (!set_limit(RLIMIT_FSIZE, 0)) return "RLIMIT_FSIZE";
-  if (!set_limit(RLIMIT_NOFILE, 4)) return "RLIMIT_NOFILE";
-  if (!set_limit(RLIMIT_CPU, limits.cpu_seconds)) return "RLIMIT_CPU";
-  if (!set_limit(RLIMIT_AS, limits.memory_bytes)) return "RLIMIT_AS";
+  if (!set_limit(RLIMIT_CORE, 0)) return "a limit of core dumps";
+  if (!set_limit(RLIMIT_FSIZE, 0)) return "a limit of file size";
+  if (!set_limit(RLIMIT_NOFILE, 4)) return "a limit of open files";
+  if (!set_limit(RLIMIT_CPU, limits.cpu_seconds)) return "a limit of processor time";
+  if (!set_limit(RLIMIT_AS, limits.memory_bytes)) return "a limit of memory";
   return nullptr;
 }
 

@@ -1,5 +1,7 @@
 // The helper may be missing, crash, hang or lie: the parent says so, in time, and believes nothing.
 #include <dirent.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <catch2/catch.hpp>
@@ -9,6 +11,7 @@
 #include "core/error.h"
 #include "io/hdf5/guarded_index.h"
 #include "io/xxh3.h"
+#include "tests/io/hdf5/limited_child.h"
 #include "tests/io/hdf5/sample_file.h"
 
 using namespace graft;
@@ -98,6 +101,18 @@ TEST_CASE("a helper that is missing, crashes, hangs or answers nonsense gives a 
              Contains("cannot start") && Contains("Permission denied"));
   CHECK(reason_with(real, scratch / "m.h5") == "(read)");
   CHECK(waitpid(-1, nullptr, WNOHANG) == -1);  // no child was left behind
+}
+
+TEST_CASE("the helper works under a hard limit of memory lower than its own") {
+  const ScratchFolder scratch;
+  write_sample(scratch / "m.h5");
+  ChildReport* report = nullptr;
+  const auto read = [&](ChildReport&) {
+    prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE);  // with which root's helper could raise the limit
+    io::guarded_index(io::File::open(scratch / "m.h5"), 10s);
+  };
+  CHECK(run_in_child(report, read, {.memory_bytes = 300'000'000, .cpu_seconds = 5}) == 0);
+  CHECK(std::string(report->problem) == "");
 }
 
 TEST_CASE("the helper inherits the file and a pipe and nothing else") {

@@ -1,12 +1,16 @@
 // Saving is all or nothing: whatever happens to the writer, the target is the old file or the new one.
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include "core/error.h"
 #include "io/staged_file.h"
@@ -19,6 +23,8 @@ using namespace graft::test;
 using Catch::Matchers::Contains;
 
 namespace {
+
+std::function<void()> before_flock;
 
 size_t files_in(const fs::path& folder) {
   return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
@@ -40,6 +46,12 @@ void write_large(const fs::path& path, const std::function<void(int)>& at_chunk)
 }
 
 }  // namespace
+
+// In the place of the C library's, for all of this program.
+extern "C" int flock(int fd, int operation) {
+  if (const auto once = std::exchange(before_flock, nullptr)) once();
+  return static_cast<int>(syscall(SYS_flock, fd, operation));
+}
 
 TEST_CASE("without commit there is nothing, and what was there stays") {
   const ScratchFolder scratch;
@@ -109,6 +121,25 @@ TEST_CASE("a stage whose writer lives is not taken for abandoned") {
   REQUIRE(write(first.descriptor(), "first", 5) == 5);
   first.commit();
   CHECK(bytes_of(scratch / "m.h5") == "first");
+}
+
+TEST_CASE("a stage that another writer takes for abandoned before it is locked is given up for a new one") {
+  const ScratchFolder scratch;
+  fs::path taken;
+  int lock = -1;
+  before_flock = [&] {  // the other writer is faster, and has not removed the name yet
+    taken = fs::directory_iterator(scratch.path)->path();
+    lock = ::open(taken.c_str(), O_RDONLY | O_CLOEXEC);
+    REQUIRE(flock(lock, LOCK_EX | LOCK_NB) == 0);
+  };
+  io::StagedFile file(scratch / "m.h5");
+  REQUIRE(lock >= 0);
+  fs::remove(taken);
+  ::close(lock);
+  REQUIRE(write(file.descriptor(), "kept", 4) == 4);
+  file.commit();
+  CHECK(bytes_of(scratch / "m.h5") == "kept");
+  CHECK(files_in(scratch.path) == 1);
 }
 
 TEST_CASE("a save keeps the permissions of the old file and goes through a symbolic link") {
