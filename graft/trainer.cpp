@@ -44,6 +44,7 @@ train::TrainConfig config_of(const TrainSettings& s) {
           .step_factor = s.step_factor,
           .label_smoothing = s.label_smoothing,
           .augment = s.augment,
+          .min_crop_area = s.min_crop,
           .validation_fraction = s.validation_fraction};
 }
 
@@ -53,6 +54,7 @@ struct Trainer::State {
   std::shared_ptr<Device> device;
   train::RunSetup setup;
   bool resume = false;
+  double checkpoint_seconds = 0;
   int threads = 0;
 };
 
@@ -65,6 +67,9 @@ Trainer::Trainer(const std::filesystem::path& model, const std::filesystem::path
       {.photos = photos, .from = model, .config = config_of(settings), .learning_rate = settings.learning_rate});
   state_->device = open_device(device);
   state_->resume = settings.resume;
+  GRAFT_CHECK(settings.checkpoint_seconds >= 0, "checkpoint_seconds is {}; give 0 or more",
+              settings.checkpoint_seconds);
+  state_->checkpoint_seconds = settings.checkpoint_seconds;
   state_->threads = device.threads;
 }
 
@@ -83,6 +88,7 @@ TrainResult Trainer::run(const std::filesystem::path& output, const std::functio
                           .output = output,
                           .resume = state_->resume,
                           .loader_threads = state_->threads > 0 ? state_->threads : std::min(usable_cpus(), 8),
+                          .checkpoint_seconds = state_->checkpoint_seconds,
                           .stop = &stop});
   TrainResult result;
   train::TrainEvents events;

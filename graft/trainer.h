@@ -34,9 +34,11 @@ struct TrainSettings {
   double step_factor = 0.1;  // … times this
   double label_smoothing = 0;
   bool augment = true;               // random crops and flips
+  double min_crop = 0.25;            // smallest random crop, as a share of the photo
   double validation_fraction = 0.2;  // of each class, where the photos are not divided
   uint64_t seed = 0;                 // the same seed on the same machine gives the same bytes
   bool resume = false;               // go on from the checkpoint beside the output, if there is one
+  double checkpoint_seconds = 10;    // least time between two checkpoints; 0: after every step
 };
 
 struct EpochReport {

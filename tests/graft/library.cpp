@@ -162,6 +162,8 @@ TEST_CASE("a trainer takes the optimiser and the schedule it is told") {
   CHECK(losses([](TrainSettings& s) { s.optimizer = Optimizer::sgd; }) != plain);
   CHECK(losses([](TrainSettings& s) { s.schedule = Schedule::constant; }) != plain);
   CHECK(losses([](TrainSettings& s) { s.warmup_steps = 5; }) != plain);
+  const auto cropped = losses([](TrainSettings& s) { s.augment = true; });
+  CHECK(losses([](TrainSettings& s) { s.augment = true, s.min_crop = 0.9; }) != cropped);
   const auto sgd = [&](auto&& change) {
     return losses([&](TrainSettings& s) {
       s.optimizer = Optimizer::sgd;
@@ -206,9 +208,34 @@ TEST_CASE("a trainer makes a classifier of its own classes, and stops when told 
   }
 }
 
+TEST_CASE("a checkpoint is written as often as the settings say") {
+  const test::TemporaryFolder folder;
+  const auto model = write_tiny_model(folder), photos = write_photos(folder);
+  const auto checkpoint = folder / "out.last.h5", seen = folder / "seen.h5";
+  const auto written_anew = [&](double seconds) {  // in the last epoch
+    TrainSettings settings;
+    settings.epochs = 3;
+    settings.checkpoint_seconds = seconds;
+    bool anew = false;
+    Trainer(model, photos, settings).run(folder / "out.h5", [&](const EpochReport&) {
+      anew = std::filesystem::exists(seen) && !std::filesystem::equivalent(seen, checkpoint);
+      std::filesystem::remove(seen);
+      if (std::filesystem::exists(checkpoint)) std::filesystem::create_hard_link(checkpoint, seen);
+      return true;
+    });
+    return anew;
+  };
+  CHECK(written_anew(0));
+  CHECK_FALSE(written_anew(1e6));
+}
+
 TEST_CASE("errors are graft::Error and say what to do") {
   const test::TemporaryFolder folder;
   CHECK_THROWS_AS(Classifier::load(folder / "missing.h5"), Error);
   CHECK_THROWS_WITH(Model::load(write_tiny_model(folder), {.name = "abacus"}), Contains("abacus"));
   CHECK_THROWS_AS(Trainer(folder / "tiny.h5", folder / "nowhere"), Error);
+  const auto photos = write_photos(folder);
+  const auto refused = [&](const TrainSettings& settings) { return Trainer(folder / "tiny.h5", photos, settings); };
+  CHECK_THROWS_WITH(refused({.min_crop = 0}), Contains("the smallest crop must be between 0.001 and 1, not 0"));
+  CHECK_THROWS_WITH(refused({.checkpoint_seconds = -1}), Contains("checkpoint_seconds is -1"));
 }
