@@ -102,7 +102,16 @@ int run_command_line(CommandLine& line, int argc, const char* const* argv) {
     } catch (const CLI::ParseError& error) {
       return report_wrong_use(line.app, error);
     }
-    if (!line.run) {  // `graft`, `graft bench`
+    if (!line.run && !line.app.get_subcommands().empty()) {  // `graft bench`
+      const CLI::App& command = innermost(line.app);
+      std::vector<std::string> known;
+      for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+        known.push_back(sub->get_name());
+      note("graft: {} needs a command: {}", command.get_name(), fmt::join(known, ", "));
+      note("see {} --help", path_of(command));
+      return kWrongUse;
+    }
+    if (!line.run) {
       write_output(line.app.help());
       flush_output();
       return kDone;

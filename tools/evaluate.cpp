@@ -112,7 +112,9 @@ void add_evaluate(CommandLine& line) {
                               "graft evaluate pets.h5 pets/val --json    top5 is 1 for 5 classes or fewer",
                               evaluate);
   add_model(app, o.model);
-  app.add_option("DIR", o.folder, "A folder with a folder of photos for each class")->required();
+  app.add_option("DIR", o.folder,
+                 "A folder with a folder of photos for each class; exit code 1 when one cannot be read")
+      ->required();
   add_batch(app, o.batch, "Photos at a time");
   add_device_options(app, o.device);
   add_report_options(app, o.report);

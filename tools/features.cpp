@@ -85,7 +85,9 @@ void add_features(CommandLine& line) {
                               "graft features resnet18.h5 photos/ -o early.h5 --layer layer2",
                               features);
   add_model(app, o.model);
-  app.add_option("DIR", o.folder, "Photos, or a folder with a folder of photos for each class")->required();
+  app.add_option("DIR", o.folder,
+                 "Photos, or a folder with a folder of photos for each class; exit code 1 when one cannot be read")
+      ->required();
   app.add_option("-o,--output", o.output, "The HDF5 file to write: features, labels, files, class_names")
       ->required()
       ->type_name("OUT.h5");

@@ -23,7 +23,9 @@ int main(int argc, char** argv) {
       "  graft predict pets.h5 photo.jpg                     what is in a photo\n"
       "\n"
       "graft COMMAND --help says more about each.\n"
-      "Exit codes: 0 done, 1 failed in part or whole, 2 wrong use, 130 interrupted.");
+      "Exit codes: 0 done, 1 failed in part or whole, 2 wrong use, 130 interrupted.\n"
+      "A file that is no readable photo is left out: train ends with 0 all the same,\n"
+      "predict, evaluate and features with 1.");
   add_models(line);
   add_convert(line);
   add_inspect(line);

@@ -63,7 +63,8 @@ void add_predict(CommandLine& line) {
                               "graft predict pets.h5 photos/ --top 5 --json",
                               predict);
   add_model(app, o.model);
-  app.add_option("PHOTO", o.photos, "JPEG and PNG files, and folders of them")->required();
+  app.add_option("PHOTO", o.photos, "JPEG and PNG files, and folders of them; exit code 1 when one cannot be read")
+      ->required();
   add_number(app, "--top", o.top, {1, 1'000'000}, "Answers for each photo");
   add_batch(app, o.batch, "Photos at a time");
   add_device_options(app, o.device);

@@ -48,7 +48,7 @@ TEST_CASE("graft alone, and --help, say what there is") {
     CHECK(of_command.err.empty());
   }
   check_help(alone.out);
-  CHECK_THAT(alone.out, Contains("\nExamples:\n  graft convert"));
+  CHECK_THAT(alone.out, Contains("\nExamples:\n  graft convert") && Contains("evaluate and features with 1."));
   const auto bench = run_graft({"bench", "models", "--help"});
   check_help(bench.out);
   CHECK_THAT(bench.out, Contains("Usage: graft bench models --model MODEL.h5|NAME [OPTIONS]"));
@@ -70,6 +70,11 @@ TEST_CASE("wrong use: exit code 2, what was meant, and where to read on") {
   CHECK(option.code == 2);
   CHECK(option.err == "graft: there is no option --tpo; did you mean --top?\nsee graft predict --help\n");
   CHECK(option.out.empty());
+
+  const auto unfinished = run_graft({"bench"});
+  CHECK(unfinished.code == 2);
+  CHECK(unfinished.out.empty());
+  CHECK(unfinished.err == "graft: bench needs a command: models\nsee graft bench --help\n");
 
   const auto command = run_graft({"trian"});
   CHECK(command.code == 2);
