@@ -208,6 +208,7 @@ int train_command(const TrainCommand& given) {
         o.output.string(), options.config.epochs, shell_quoted(o.folder.string()), shell_quoted(o.output.string()));
     return kDone;
   }
+  trainer.begin();
   if (!o.report.json && !o.report.quiet) print_start(o, options, plan);
   TrainReport report(options.output, o.report, options.resume ? &trainer.state() : nullptr);
   report.start(start_event(options, plan, trainer.state().history.size()));

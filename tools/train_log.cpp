@@ -40,15 +40,15 @@ std::filesystem::path log_path(const std::filesystem::path& output) {
   return path.replace_extension(".log.jsonl");
 }
 
-TrainLog::TrainLog(const std::filesystem::path& path, std::optional<int64_t> resumed_epochs) : path_(path) {
-  if (resumed_epochs) {
-    const Kept kept = covered_lines(path, *resumed_epochs);
+TrainLog::TrainLog(const std::filesystem::path& path, int64_t resumed_epochs) : path_(path) {
+  if (resumed_epochs > 0) {
+    const Kept kept = covered_lines(path, resumed_epochs);
     has_start_ = kept.start;
     io::StagedFile file(path);
     file.write(std::as_bytes(std::span(kept.text)));
     file.commit();
   }
-  file_.reset(std::fopen(path.c_str(), resumed_epochs ? "ae" : "we"));
+  file_.reset(std::fopen(path.c_str(), resumed_epochs > 0 ? "ae" : "we"));
   GRAFT_CHECK(file_, "cannot write the log {}: {}", path.string(), std::strerror(errno));
 }
 

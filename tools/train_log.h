@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
 
 #include "tools/report.h"
 
@@ -15,9 +14,10 @@ std::filesystem::path log_path(const std::filesystem::path& output);
 
 class TrainLog {
  public:
-  // Replaces what is there. With `resumed_epochs` it goes on: the start and these epochs stay, what was written after
-  // the checkpoint goes, so that a run that was killed and resumed leaves the lines of one that was not.
-  TrainLog(const std::filesystem::path& path, std::optional<int64_t> resumed_epochs);
+  // With `resumed_epochs` it goes on: the start and these epochs stay, what was written after the checkpoint goes, so
+  // that a run that was killed and resumed leaves the lines of one that was not. 0: what is there is replaced; it may
+  // be the log of an earlier run.
+  TrainLog(const std::filesystem::path& path, int64_t resumed_epochs);
   void add(const Json& event);
   bool has_start() const { return has_start_; }  // from before
 

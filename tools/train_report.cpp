@@ -6,8 +6,7 @@ namespace graft::tools {
 
 TrainReport::TrainReport(const std::filesystem::path& output, const ReportOptions& options,
                          const train::RunState* state)
-    : options_(options),
-      log_(log_path(output), state ? std::optional(static_cast<int64_t>(state->history.size())) : std::nullopt) {
+    : options_(options), log_(log_path(output), state ? static_cast<int64_t>(state->history.size()) : 0) {
   if (!state) return;
   for (const auto* half : {&state->skipped_train, &state->skipped_validation})
     for (const std::string& file : *half) skipped_.add({file, "could not be read"});

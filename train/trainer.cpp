@@ -123,6 +123,7 @@ Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
                              parts_->optimizer, parts_->step);
     parts_->train_loader.restore(state_.loader);
     parts_->training.restore(state_.sums);
+    begun_ = true;
   }
 }
 
@@ -140,7 +141,13 @@ TrainPlanReport Trainer::report() {
   return r;
 }
 
+void Trainer::begin() {
+  if (!begun_) save(true);  // else a kill before the first save would leave an earlier run's checkpoint to resume
+  begun_ = true;
+}
+
 TrainOutcome Trainer::run(const TrainEvents& events) {
+  begin();
   parts_->last_save = Clock::now();
   while (static_cast<int64_t>(state_.history.size()) < options_.config.epochs) {
     if (!train_epoch(events)) break;

@@ -2,8 +2,8 @@
 // disk.
 //
 // Files: `output` is the whole network of the best epoch so far (validation accuracy, then loss); `output` with .last
-// before its extension is the checkpoint of where the run is, written at most every `checkpoint_seconds` and at the
-// end.
+// before its extension is the checkpoint of where the run is, written at its start, at most every `checkpoint_seconds`
+// and at the end. So the checkpoint is always of the run that wrote `output` last, or of a later one.
 #pragma once
 #include <atomic>
 #include <filesystem>
@@ -72,6 +72,10 @@ class Trainer {
 
   TrainPlanReport report();
   const RunState& state() const { return state_; }  // where it is: after what was resumed, between two runs
+
+  // Makes the place on disk this run's: unless it was resumed, its checkpoint takes the place of what was there. run()
+  // does it where the caller has not; one that keeps files of its own beside the output touches them after this.
+  void begin();
   TrainOutcome run(const TrainEvents& events);
 
  private:
@@ -86,6 +90,7 @@ class Trainer {
   TrainOptions options_;
   std::unique_ptr<Parts> parts_;
   RunState state_;
+  bool begun_ = false;
   TrainOutcome outcome_;
 };
 

@@ -84,9 +84,31 @@ class Bench {
   TemporaryFolder folder_;
 };
 
-void wait_for_checkpoint(const Bench& bench, Program& program) {
-  while (program.running() && !std::filesystem::exists(bench.folder() / "out.last.h5"))
+void wait_for_first_epoch(const Bench& bench, Program& program) {
+  while (program.running() && !std::filesystem::exists(bench.folder() / "out.h5"))
     std::this_thread::sleep_for(milliseconds(1));
+}
+
+// The run with the default time between two checkpoints, longer than all of it.
+std::vector<std::string> rarely_saved(std::vector<std::string> more = {}) {
+  auto all = arguments();
+  all.resize(all.size() - 2);
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+// Kills a run with these arguments once it has written `file`, replacing what was there. False: it ended before that.
+bool killed_once_written(const std::string& file, const std::vector<std::string>& arguments, const Bench& bench) {
+  const auto written = [&] {
+    std::error_code none;
+    return std::filesystem::last_write_time(bench.folder() / file, none);
+  };
+  const auto before = written();
+  Program program(arguments, bench.here());
+  while (program.running() && (written() == before || !std::filesystem::exists(bench.folder() / file)))
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  program.signal(SIGKILL);
+  return program.wait().code == 128 + SIGKILL;
 }
 
 // Kills a run again and again, in turns at a moment drawn from `seed` and within a save, and lets the last one finish.
@@ -148,7 +170,7 @@ TEST_CASE("Ctrl-C ends the step, saves, says how to go on, then the bytes are th
   for (const int signal : {SIGINT, SIGTERM}) {
     bench.clear();
     Program program(arguments(), bench.here());
-    wait_for_checkpoint(bench, program);
+    wait_for_first_epoch(bench, program);
     program.signal(signal);
     const auto run = program.wait();
     REQUIRE(run.code == 130);
@@ -176,7 +198,7 @@ TEST_CASE("an unfinished run is not begun again unless it is said") {
   const Bench bench;
   {
     Program program(arguments(), bench.here());
-    wait_for_checkpoint(bench, program);
+    wait_for_first_epoch(bench, program);
     program.signal(SIGINT);
     REQUIRE(program.wait().code == 130);
   }
@@ -193,6 +215,36 @@ TEST_CASE("an unfinished run is not begun again unless it is said") {
 
 TEST_CASE("a run killed at 20 moments, some within a save, and resumed: the same bytes") {
   kill_and_resume(20, commit_seed());
+}
+
+TEST_CASE("killed before a checkpoint is due and resumed: the same bytes, also in the place of an earlier run") {
+  const Bench bench;
+  const Files expected = bench.uninterrupted();
+  const auto resumes_to_the_same = [&] {
+    const auto run = run_graft(rarely_saved({"--resume"}), bench.here());
+    INFO(run.err);
+    CHECK(run.code == 0);
+    CHECK_THAT(run.out, !Contains("finished already"));
+    CHECK((bench.files() == expected));
+  };
+  for (const char* file : {"out.last.h5", "out.log.jsonl", "out.h5"}) {
+    INFO(file);
+    const auto kill = [&](const std::vector<std::string>& arguments, const std::function<void()>& prepare) {
+      for (int attempts = 0; attempts < 20; ++attempts) {
+        prepare();
+        if (killed_once_written(file, arguments, bench)) return;
+      }
+      FAIL("each run came to its end");
+    };
+    kill(rarely_saved(), [&] { bench.clear(); });
+    resumes_to_the_same();
+    kill(rarely_saved({"--overwrite"}), [&] {
+      bench.uninterrupted();
+      write_text(bench.folder() / "out.log.jsonl", R"({"event":"start","output":"an earlier run's"})"
+                                                   "\n");
+    });
+    resumes_to_the_same();
+  }
 }
 
 TEST_CASE("resuming with other settings, photos or weights is refused, what is there stays") {

@@ -114,6 +114,21 @@ TEST_CASE("a run that is stopped within an epoch goes on to the same bytes") {
   CHECK(bytes_of(checkpoint_path(parts.output)) == bytes_of(checkpoint_path(whole.output)));
 }
 
+TEST_CASE("a run that dies before its first checkpoint is due is resumed, not the one it replaces") {
+  const Photos photos;
+  const TrainOptions options = photos.options("out.h5");
+  Trainer(options).run({});
+  const std::string whole = bytes_of(options.output);
+  const auto die = [](const EpochRecord&, double, bool) { throw std::runtime_error("died"); };
+  CHECK_THROWS(Trainer(options).run({.progress = {}, .epoch = die, .skipped = {}}));
+  TrainOptions resumed = options;
+  resumed.resume = true;
+  Trainer trainer(resumed);
+  CHECK(trainer.state().history.empty());
+  CHECK(trainer.run({}).history.size() == 3);
+  CHECK(bytes_of(options.output) == whole);
+}
+
 TEST_CASE("half files of a run that died go when the next one starts") {
   const Photos photos;
   const TrainOptions options = photos.options("out.h5");
