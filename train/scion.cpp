@@ -20,7 +20,7 @@ Scion::Scion(models::Network& network, const models::FreezePlan& freeze, const R
       config_(config),
       optimizer_(optimizer),
       state_(state),
-      labels_(full(network.device(), {config.batch}, 0, DType::i64)) {}
+      labels_(full(network.device(), {rootstock.image_shape()[0]}, 0, DType::i64)) {}
 
 StepPlan& Scion::training_plan(int64_t n) {
   if (const auto at = training_.find(n); at != training_.end()) return at->second;
@@ -83,7 +83,7 @@ void Scion::compile() {
 Scion::Result Scion::predict(const std::vector<int64_t>& labels) {
   const auto n = static_cast<int64_t>(labels.size());
   if (!compiled_) compile();
-  const auto given = rootstock_.values(config_.batch);
+  const auto given = rootstock_.values(rootstock_.image_shape()[0]);
   std::vector<const void*> inputs;
   for (const models::NodeId tap : freeze_.taps) inputs.push_back(given.at(tap).view().data);
   void* output = logits_.view().data;

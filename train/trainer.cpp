@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -18,12 +19,18 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+// The largest batch that occurs. The frozen part computes this many photos, however few a step has.
+int64_t largest_batch(const TrainOptions& o) {
+  return std::min(o.config.batch,
+                  static_cast<int64_t>(std::max(o.train->samples.size(), o.validation->samples.size())));
+}
+
 io::LoaderOptions loader_options(const TrainOptions& o, bool training) {
   io::LoaderOptions l;
   l.preprocessing = o.model.preprocessing;
   if (training && o.config.augment)
     l.augmentation = io::Augmentation{.min_area = static_cast<float>(o.config.min_crop_area)};
-  l.batch = static_cast<int>(o.config.batch);
+  l.batch = static_cast<int>(largest_batch(o));
   l.threads = o.loader_threads;
   l.shuffle = training;
   l.seed = o.config.seed;
@@ -59,7 +66,7 @@ struct Trainer::Parts {
         network(o.model.graph, o.device, DType::f32, freeze.above()),
         optimizer(o.config, prepare_parameters(o)),
         step(o.device, o.config.seed),
-        rootstock(o.model.graph, freeze, o.device, o.config.batch, o.model.preprocessing.crop,
+        rootstock(o.model.graph, freeze, o.device, largest_batch(o), o.model.preprocessing.crop,
                   o.model.preprocessing.crop, o.from ? o.from->reader() : models::ReadWeights{}),
         scion(network, freeze, rootstock, o.config, optimizer, step),
         train_loader(*o.train, loader_options(o, true)),

@@ -95,6 +95,18 @@ TEST_CASE("the trainer decays weights alone") {
   }
 }
 
+TEST_CASE("a batch larger than the data set costs what all photos at once cost") {
+  const Photos photos;
+  const auto peak_of_batch = [&](int64_t batch) {
+    TrainOptions options = photos.options("out.h5");
+    options.config.epochs = 1;
+    options.config.batch = batch;
+    Trainer(options).run({});
+    return options.device->allocator().statistics().peak;
+  };
+  CHECK(peak_of_batch(65'536) == peak_of_batch(16));  // 12 photos to train on, 16 to validate on
+}
+
 TEST_CASE("a run that is stopped within an epoch goes on to the same bytes") {
   const Photos photos;
   const TrainOptions whole = photos.options("whole.h5");
