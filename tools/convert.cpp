@@ -5,6 +5,7 @@
 #include "models/imagenet_classes.h"
 #include "tools/class_names.h"
 #include "tools/command.h"
+#include "tools/command_text.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/overwrite.h"
@@ -32,12 +33,11 @@ std::vector<std::string> class_names_for(const ConvertOptions& o, int64_t classe
 }
 
 int convert(const ConvertOptions& o) {
-  const auto weights = io::open_torch_file(o.weights);
-  const auto graph = models::graph_for(train::named_shapes(*weights), o.weights.string(), o.arch);
   auto output = o.output;
   if (output.empty()) output = o.weights.stem().concat(".h5");  // in the current folder
   check_replaceable(output, {o.weights}, o.overwrite);
-
+  const auto weights = io::open_torch_file(o.weights);
+  const auto graph = models::graph_for(train::named_shapes(*weights), o.weights.string(), o.arch);
   const auto info = train::convert(*weights, o.weights.string(), graph.name,
                                    class_names_for(o, models::classes_of(graph)), output, o.provenance);
   int64_t parameters = 0;
@@ -53,7 +53,7 @@ int convert(const ConvertOptions& o) {
   } else {
     say("{}: {}, {} parameters, {} classes{}\n", output.string(), info.graph.name, with_commas(parameters), classes,
         info.classes.empty() ? " without names (--classes FILE gives them)" : "");
-    if (!o.report.quiet) say("next: graft predict {} PHOTO\n", output.string());
+    if (!o.report.quiet) say("next: graft predict {} PHOTO\n", shell_quoted(output.string()));
   }
   return kDone;
 }
@@ -66,8 +66,7 @@ void add_convert(CommandLine& line) {
                               "graft convert resnet20.th --classes cifar10.txt",
                               convert);
   app.add_option("WEIGHTS", o.weights, "Weights that PyTorch saved: .pth, .pt or .th")->required();
-  with_placeholder(app.add_option("-o,--output", o.output, "The model file to write"), "OUT.h5",
-                   "the weights' name with .h5, here");
+  with_placeholder(add_output(app, o.output, "The model file to write"), "OUT.h5", "the weights' name with .h5, here");
   with_placeholder(app.add_option("--arch", o.arch, "The network, as `graft models` lists them"), "NAME",
                    "recognised by names and shapes");
   with_placeholder(app.add_option("--classes", o.classes, "A file with a class name a line, or imagenet, or none"),

@@ -88,7 +88,7 @@ void add_features(CommandLine& line) {
   app.add_option("DIR", o.folder,
                  "Photos, or a folder with a folder of photos for each class; exit code 1 when one cannot be read")
       ->required();
-  app.add_option("-o,--output", o.output, "The HDF5 file to write: features, labels, files, class_names")
+  add_output(app, o.output, "The HDF5 file to write: features, labels, files, class_names")
       ->required()
       ->type_name("OUT.h5");
   with_placeholder(app.add_option("--layer", o.layer, "The layer, or module, whose values are written"), "LAYER",

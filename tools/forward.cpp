@@ -63,7 +63,7 @@ void add_forward(CommandLine& line) {
                               forward);
   add_model(app, o.model);
   app.add_option("IN.npy", o.input, "A .npy file: float32 [N, H, W, C], preprocessed")->required();
-  app.add_option("-o,--output", o.output, "The .npy file to write: logits [N, classes], or the layer's values")
+  add_output(app, o.output, "The .npy file to write: logits [N, classes], or the layer's values")
       ->required()
       ->type_name("OUT.npy");
   with_placeholder(app.add_option("--layer", o.layer, "The layer, or module, whose values are written"), "LAYER",

@@ -100,7 +100,7 @@ void add_gradients(CommandLine& line) {
   add_model(app, o.model);
   app.add_option("IN.npy", o.input, "A .npy file: float32 [N, H, W, C], preprocessed")->required();
   app.add_option("--labels", o.labels, "A .npy file: int64 [N]")->required()->type_name("LABELS.npy");
-  app.add_option("-o,--output", o.output, "The HDF5 file to write: loss, and a data set of each parameter's name")
+  add_output(app, o.output, "The HDF5 file to write: loss, and a data set of each parameter's name")
       ->required()
       ->type_name("OUT.h5");
   add_choice<Layout>(app, "--layout", o.layout, {{"nhwc", Layout::nhwc}, {"nchw", Layout::nchw}},

@@ -53,16 +53,17 @@ void check_nothing_is_lost(const TrainCommand& o) {
   const auto checkpoint = train::checkpoint_path(o.output);
   const bool there = std::filesystem::exists(checkpoint);
   if (there && !o.resume && !o.overwrite) {
-    std::string run = "that cannot be read";
-    bool finished = false;
+    std::optional<train::RunProgress> run;
     try {
-      const auto progress = train::read_progress(checkpoint);
-      finished = progress.epochs_done >= progress.epochs;
-      run = fmt::format("that is not finished, {} of {} epochs", progress.epochs_done, progress.epochs);
+      run = train::read_progress(checkpoint);
     } catch (const Error&) {
     }
-    GRAFT_CHECK(finished, "{} is there from a run {}: --resume goes on with it, --overwrite begins again",
-                checkpoint.string(), run);
+    GRAFT_CHECK(run, "{} is there and cannot be read as the checkpoint of a run: --overwrite replaces it",
+                checkpoint.string());
+    GRAFT_CHECK(run->epochs_done >= run->epochs,
+                "{} is there from a run that is not finished, {} of {}: --resume goes on with it, --overwrite begins "
+                "again",
+                checkpoint.string(), run->epochs_done, counted(run->epochs, "epoch"));
   }
   check_replaceable(o.output, {o.from}, o.overwrite || (o.resume && there));
 }
@@ -140,7 +141,7 @@ void print_start(const TrainCommand& o, const train::TrainOptions& t, const trai
   say("memory: frozen part {}, a step {}; computing on {} ({})\n",
       as_bytes_text(r.frozen_packed_bytes + r.frozen_arena_bytes), as_bytes_text(r.step_arena_bytes), t.device->name(),
       t.device->description());
-  say("{} epochs, batch {}, {} with learning rate {:g}, seed {}\n", c.epochs, c.batch,
+  say("{}, batch {}, {} with learning rate {:g}, seed {}\n", counted(c.epochs, "epoch"), c.batch,
       c.optimizer == train::OptimizerKind::adamw ? "AdamW" : "SGD", c.learning_rate, c.seed);
   say("files: {} (the best epoch's model), {} (to go on from), {}\n\n", t.output.string(),
       train::checkpoint_path(t.output).string(), log_path(t.output).string());
@@ -151,13 +152,15 @@ void print_end(const TrainCommand& o, const train::TrainOptions& t, const train:
   const auto& best = outcome.history.at(static_cast<size_t>(outcome.best_epoch - 1));
   say("\nbest: epoch {}, validation accuracy {}, written to {}\n", best.epoch, as_percent(best.validation_accuracy),
       t.output.string());
-  const std::string validation = t.config.given_split ? t.validation->root.string()
-                                                      : fmt::format("{} (other photos tell more)", o.folder.string());
-  say("next:\n  graft predict {} PHOTO\n  graft evaluate {} {}\n", t.output.string(), t.output.string(), validation);
+  const std::string output = shell_quoted(t.output.string());
+  say("next{}:\n  graft predict {} PHOTO\n  graft evaluate {} {}\n",
+      t.config.given_split ? "" : " (to evaluate, photos that it was not trained on tell more)", output, output,
+      shell_quoted((t.config.given_split ? t.validation->root : o.folder).string()));
   if (o.scratch.empty() && t.config.train == std::vector<std::string>{t.model.graph.head})
-    say("  graft train {} --from {} --train '*' -o {}    trains all of it, from here\n",
-        shell_quoted(o.folder.string()), t.output.string(),
-        std::filesystem::path(t.output).replace_extension(".all" + t.output.extension().string()).string());
+    say("  graft train {} --from {} --train '*' -o {}  # trains all of it, from here\n",
+        shell_quoted(o.folder.string()), output,
+        shell_quoted(
+            std::filesystem::path(t.output).replace_extension(".all" + t.output.extension().string()).string()));
 }
 
 int report_end(const TrainCommand& o, const train::TrainOptions& t, const train::TrainOutcome& outcome) {
@@ -167,8 +170,8 @@ int report_end(const TrainCommand& o, const train::TrainOptions& t, const train:
       if (!o.report.json && !o.report.quiet) print_end(o, t, outcome);
       return kDone;
     case train::TrainEnd::interrupted:
-      note("interrupted: saved {} after {} of {} epochs; go on with: {}", checkpoint, outcome.history.size(),
-           t.config.epochs, command_to_resume(o));
+      note("interrupted: saved {} after {} of {}; go on with: {}", checkpoint, outcome.history.size(),
+           counted(t.config.epochs, "epoch"), command_to_resume(o));
       return kInterrupted;
     case train::TrainEnd::diverged:
       note("{}", describe_divergence(o, t, outcome));
@@ -188,6 +191,7 @@ int train_command(const TrainCommand& given) {
     const auto folder = std::filesystem::absolute(o.folder / "").parent_path().lexically_normal();
     o.output = folder.filename().concat(".h5");
   }
+  check_output(o.output);
   if (o.output.extension().empty()) o.output += ".h5";
   check_nothing_is_lost(o);
 
@@ -203,9 +207,10 @@ int train_command(const TrainCommand& given) {
 
   if (options.resume && !o.report.json &&
       static_cast<int64_t>(trainer.state().history.size()) >= options.config.epochs) {
-    say("{} was finished already, all {} epochs: there is nothing to do\n"
+    say("{} was finished already, {}: there is nothing to do\n"
         "to train further, start from it: graft train {} --from {} -o OUT.h5\n",
-        o.output.string(), options.config.epochs, shell_quoted(o.folder.string()), shell_quoted(o.output.string()));
+        o.output.string(), counted(options.config.epochs, "epoch"), shell_quoted(o.folder.string()),
+        shell_quoted(o.output.string()));
     return kDone;
   }
   trainer.begin();
@@ -233,8 +238,7 @@ void add_what(CLI::App& app, TrainCommand& o) {
   with_placeholder(app.add_option("--scratch", o.scratch,
                                   "Or a network, as `graft models` lists them: its weights are drawn at random"),
                    "NAME");
-  with_placeholder(app.add_option("-o,--output", o.output, "The model file to write"), "OUT.h5",
-                   "the folder's name with .h5, here");
+  with_placeholder(add_output(app, o.output, "The model file to write"), "OUT.h5", "the folder's name with .h5, here");
   auto* freeze =
       add_patterns(app, "--freeze", o.config.freeze, "Layers that keep their weights: names, with *, ? and []");
   with_placeholder(add_patterns(app, "--train", o.config.train, "Layers that train, and no others; '*' is all"),

@@ -1,5 +1,6 @@
 // What people, disks and attackers hand to the program: a clear message, an exit code, nothing half-written.
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "tests/support/temporary_folder.h"
 #include "tests/tools/fixtures.h"
@@ -260,4 +261,38 @@ TEST_CASE("a data set that came divided: which part to evaluate") {
                 {"all is a data set that came divided", "all/val or all/train"});
   check_refused(desk.run({"features", "tiny.h5", "all", "-o", "f.h5"}), {"all/val or all/train"});
   CHECK(desk.run({"evaluate", "tiny.h5", "all/val"}).code == 0);
+}
+
+TEST_CASE("a result that cannot be written where it is wanted is refused before the work") {
+  const Desk desk;
+  fs::create_directories(desk / "sub/dir.h5");
+  fs::create_directories(desk / "squares.h5");
+  const auto files = [&] {
+    std::set<fs::path> all;
+    for (const auto& entry : fs::recursive_directory_iterator(desk / "")) all.insert(entry.path());
+    return all;
+  };
+  const auto before = files();
+  const std::vector<std::vector<std::string>> commands = {{"train", "squares", "--from", "tiny.h5"},
+                                                          {"convert", "none.pth"},
+                                                          {"features", "tiny.h5", "squares"},
+                                                          {"forward", "tiny.h5", "none.npy"},
+                                                          {"gradients", "tiny.h5", "none.npy", "--labels", "none.npy"}};
+  for (auto command : commands) {
+    INFO(command[0]);
+    command.insert(command.end(), {"-o", ""});
+    for (const char* output : {"sub", "sub/", "new/", ".", "..", "sub/..", "sub/dir.h5"}) {
+      command.back() = output;
+      check_refused(desk.run(command), {output, "this is a folder", "-o"});
+    }
+    command.back() = "nowhere/a.h5";
+    check_refused(desk.run(command), {"nowhere/a.h5: there is no folder nowhere; make it"});
+    command.back() = "";
+    const auto empty = desk.run(command);
+    CHECK(empty.code == 2);
+    CHECK_THAT(empty.err, Contains("--output: the name of the file to write is empty"));
+  }
+  check_refused(desk.run({"train", "squares", "--from", "tiny.h5"}), {"squares.h5: this is a folder"});  // the default
+  check_refused(desk.run({"train", "squares", "--from", "tiny.h5", "-o", "sub/dir"}), {"sub/dir.h5: this is a folder"});
+  CHECK(files() == before);
 }

@@ -181,3 +181,20 @@ TEST_CASE("quiet is quiet") {
   CHECK(run.err.empty());
   CHECK(std::count(run.out.begin(), run.out.end(), '\n') == 2);  // the table
 }
+
+TEST_CASE("the lines that say what is next can be pasted into a shell") {
+  const TemporaryFolder folder;
+  make_squares(folder / "my photos", 3);
+  write_tiny_model(folder / "tiny.h5", {"x", "y"});
+  const std::vector<std::string> arguments = {"train", "my photos", "--from",  "tiny.h5",  "--train",
+                                              "fc",    "-o",        "it's.h5", "--epochs", "1"};
+  const auto run = run_graft(arguments, {.folder = folder.path()});
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK_THAT(run.out, Contains("\n1 epoch, batch") && Contains("\n  graft predict 'it'\\''s.h5' PHOTO\n") &&
+                          Contains("\n  graft evaluate 'it'\\''s.h5' 'my photos'\n") &&
+                          Contains("-o 'it'\\''s.all.h5'  # trains all of it"));
+  auto again = arguments;
+  again.push_back("--resume");
+  CHECK_THAT(run_graft(again, {.folder = folder.path()}).out, Contains("finished already, 1 epoch:"));
+}
