@@ -37,9 +37,21 @@ std::string explain_unknown(const CLI::App& command, const std::string& argument
                      near.empty() ? "" : fmt::format("; did you mean {}?", near[0]));
 }
 
+// The parser's own words, put as what to do.
+std::string explain(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const auto before = [&](const char* mark) { return text.substr(0, text.find(mark)); };
+  const auto after = [&](const char* mark) { return text.substr(text.find(mark) + std::string_view(mark).size()); };
+  if (dynamic_cast<const CLI::ExcludesError*>(&error) && text.find(" excludes ") != text.npos)
+    return fmt::format("{} and {} do not go together: give one of them", before(" excludes "), after(" excludes "));
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) && text.ends_with(" missing"))  // "--lr: 1 required N missing"
+    return fmt::format("{} needs a value behind it", before(":"));
+  return text;
+}
+
 int report_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = innermost(app);
-  std::string message = error.what();
+  std::string message = explain(error);
   // Whatever else is wrong, a word that was not understood comes first: it is often the reason.
   const auto remaining = app.remaining(true);
   for (const std::string& argument : remaining)

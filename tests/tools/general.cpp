@@ -1,4 +1,6 @@
 // The program as a whole: help, wrong use, output that goes nowhere.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -86,7 +88,15 @@ TEST_CASE("wrong use: exit code 2, what was meant, and where to read on") {
   CHECK(run_graft({"predict"}).code == 2);
   CHECK(run_graft({"train", "photos"}).code == 2);
   CHECK(run_graft({"train", "photos", "--scratch", "resnet18", "--freeze", "fc"}).code == 2);
-  CHECK(run_graft({"train", "photos", "--from", "a.h5", "--freeze", "a", "--train", "b"}).code == 2);
+  const auto both = run_graft({"train", "photos", "--from", "a.h5", "--freeze", "a", "--train", "b"});
+  CHECK(both.code == 2);
+  CHECK_THAT(both.err, Contains("--train and --freeze do not go together: give one of them") ||
+                           Contains("--freeze and --train do not go together: give one of them"));
+  for (const char* name : {"--from", "--lr", "--freeze"}) {
+    const auto alone = run_graft({"train", "photos", name});
+    CHECK(alone.code == 2);
+    CHECK(alone.err == fmt::format("graft: {} needs a value behind it\nsee graft train --help\n", name));
+  }
   CHECK(run_graft({"predict", "a.h5", "b.jpg", "--top", "0"}).code == 2);
   CHECK(run_graft({"predict", "a.h5", "b.jpg", "--device", "tpu"}).code == 2);
 }
