@@ -100,11 +100,10 @@ RunState load_checkpoint(const std::filesystem::path& path, const TrainConfig& c
   const auto config_text = file.text(kCheckpointConfig), state_text = file.text(kState);
   GRAFT_CHECK(config_text && state_text, "{}: this is not a checkpoint of a training run", name);
   const TrainConfig there = config_from_json(*config_text, name);
-  GRAFT_CHECK(
-      there == config,
-      "{} belongs to a run with other settings:\n{}give the same settings to go on, or begin again: --overwrite in "
-      "place of --resume",
-      name, differences(there, config));
+  GRAFT_CHECK(there == config,
+              "{} belongs to a run with other settings:\n{}"
+              "give the same settings to go on, or begin again: --overwrite in place of --resume",
+              name, differences(there, config));
   RunState state = state_from_json(*state_text, name);
 
   std::vector<std::pair<Tensor, std::vector<std::byte>>> loaded;  // all is read and checked before anything changes
