@@ -91,7 +91,13 @@ TrainResult Trainer::run(const std::filesystem::path& output, const std::functio
                           .checkpoint_seconds = state_->checkpoint_seconds,
                           .stop = &stop});
   TrainResult result;
+  const auto skip = [&](const io::SkippedFile& s) { result.skipped.push_back({s.file, s.reason}); };
+  for (const io::Dataset* half : {&setup.train, &setup.validation})
+    std::for_each(half->skipped.begin(), half->skipped.end(), skip);
+  for (const auto* half : {&trainer.state().skipped_train, &trainer.state().skipped_validation})
+    for (const std::string& file : *half) skip({file, "could not be read"});
   train::TrainEvents events;
+  events.skipped = skip;
   events.epoch = [&](const train::EpochRecord& e, double seconds, bool best) {
     result.epochs.push_back(
         {e.epoch, e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy, seconds, best});

@@ -47,11 +47,16 @@ struct EpochReport {
   bool best = false;  // the output file now holds this epoch
 };
 
+struct SkippedPhoto {
+  std::string file, reason;
+};
+
 struct TrainResult {
   std::vector<EpochReport> epochs;  // those of this call
   int64_t best_epoch = 0;
-  double best_accuracy = 0;  // on the validation photos
-  bool finished = true;      // false: stopped by the callback; `resume` goes on
+  double best_accuracy = 0;           // on the validation photos
+  bool finished = true;               // false: stopped by the callback; `resume` goes on
+  std::vector<SkippedPhoto> skipped;  // files that were left out, once each; also those of the run that was resumed
 };
 
 class Trainer {
@@ -62,7 +67,8 @@ class Trainer {
   ~Trainer();
   Trainer(Trainer&&) noexcept;
 
-  // Trains, and writes the network of the best epoch to `output` (and a checkpoint beside it, to resume from). on_epoch
+  // Trains, and writes the network of the best epoch to `output` (and a checkpoint beside it, to resume from). Without
+  // `resume` both take the place of what an earlier run left there; never that of `model`, which is an Error. on_epoch
   // may return false to stop. Throws Error; also when the loss becomes infinite or NaN. Then `output` is the best
   // epoch's network, or, before there was one, that of the last finite step, and resuming would lead to the same step.
   TrainResult run(const std::filesystem::path& output, const std::function<bool(const EpochReport&)>& on_epoch = {});

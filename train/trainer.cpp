@@ -119,11 +119,12 @@ Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
   GRAFT_CHECK(!options_.validation->samples.empty(), "there are no photos to validate on");
   GRAFT_CHECK(options_.model.preprocessing.crop > 0,
               "a network is trained on photos of one size; the model gives none");
+  std::error_code not_there;
+  GRAFT_CHECK(!options_.from || !std::filesystem::equivalent(options_.from->path(), options_.output, not_there),
+              "{}: the result would replace the model it starts from; give another name", options_.output.string());
   check_frozen_has_weights(options_);
   parts_ = std::make_unique<Parts>(options_);
   parts_->training = Metrics(static_cast<int64_t>(options_.config.classes.size()));
-  GRAFT_CHECK(!options_.from || options_.from->path() != options_.output,
-              "{}: the result would replace the model it starts from; give another name", options_.output.string());
   for (const auto& file : {options_.output, checkpoint_path(options_.output)}) io::remove_abandoned_stages(file);
   if (options_.resume && std::filesystem::exists(checkpoint_path(options_.output))) {
     state_ = load_checkpoint(checkpoint_path(options_.output), options_.config, parts_->network, parts_->freeze,

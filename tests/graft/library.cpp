@@ -1,7 +1,9 @@
 // The public face, used as a program that embeds it would.
 #include <png.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <thread>
 
 #include "graft/graft.h"
@@ -227,6 +229,36 @@ TEST_CASE("a checkpoint is written as often as the settings say") {
   };
   CHECK(written_anew(0));
   CHECK_FALSE(written_anew(1e6));
+}
+
+TEST_CASE("photos that cannot be read are told, once each, and not again when there is nothing left to do") {
+  const test::TemporaryFolder folder;
+  const auto model = write_tiny_model(folder), photos = write_photos(folder);
+  std::ofstream(photos / "dark" / "note.txt") << "no photo";
+  std::ofstream(photos / "dark" / "half.png") << "\x89PNG\r\n\x1a\n";
+  TrainSettings settings;
+  settings.epochs = 2;
+  settings.train = {"*"};
+  for (const bool resume : {false, true}) {
+    settings.resume = resume;
+    auto skipped = Trainer(model, photos, settings).run(folder / "out.h5").skipped;
+    std::sort(skipped.begin(), skipped.end(), [](const auto& a, const auto& b) { return a.file < b.file; });
+    REQUIRE(skipped.size() == 2);
+    CHECK_THAT(skipped[0].file, Catch::Matchers::EndsWith("half.png"));
+    CHECK_THAT(skipped[1].file, Catch::Matchers::EndsWith("note.txt"));
+    for (const auto& s : skipped) CHECK_FALSE(s.reason.empty());
+  }
+}
+
+TEST_CASE("a model is not replaced by what is made from it, whatever its name is spelt like") {
+  const test::TemporaryFolder folder;
+  const auto model = write_tiny_model(folder), photos = write_photos(folder);
+  std::filesystem::create_symlink(model, folder / "link.h5");
+  TrainSettings settings;
+  settings.train = {"*"};
+  for (const auto& output : {folder / "." / model.filename(), folder / "link.h5"})
+    CHECK_THROWS_WITH(Trainer(model, photos, settings).run(output), Contains("would replace the model it starts from"));
+  CHECK_FALSE(std::filesystem::exists(folder / "link.last.h5"));
 }
 
 TEST_CASE("errors are graft::Error and say what to do") {
