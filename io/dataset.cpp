@@ -148,8 +148,9 @@ Dataset read_class_folders(const fs::path& folder, const std::vector<std::string
   for (size_t i = 0; i < dataset.classes.size(); ++i) labels.emplace(dataset.classes[i], static_cast<int64_t>(i));
   for (const fs::path& path : folders) {
     const auto label = labels.find(path.filename().native());
-    GRAFT_CHECK(label != labels.end(), "{}: there is no class of this name; the {} classes are {}", printable(path),
-                dataset.classes.size(), fmt::join(dataset.classes, ", "));
+    GRAFT_CHECK(label != labels.end(),
+                "{}: there is no class of this name; the {} classes are {}. Rename the folder, or remove it",
+                printable(path), dataset.classes.size(), fmt::join(dataset.classes, ", "));
     const size_t before = dataset.samples.size(), skipped_before = dataset.skipped.size();
     Search(dataset, label->second).folder(path);
     const size_t skipped = dataset.skipped.size() - skipped_before;

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "io/xxh3.h"
 #include "models/graph_json.h"
+#include "train/checkpoint.h"
 #include "train/made_by.h"
 
 namespace graft::train {
@@ -60,11 +61,25 @@ io::Preprocessing preprocessing_from_json(std::string_view text, std::string_vie
   }
 }
 
+namespace {
+
+// A file of graft's that holds no network.
+std::string describe_other_file(const io::GraftFile& file) {
+  if (file.text(kCheckpointConfig))
+    return "the checkpoint of a training run, which `graft train --resume` reads; the model is the file without .last "
+           "in its name";
+  if (const auto layer = file.attribute("layer"))
+    return fmt::format("a file of features, of layer {}, for other programs; give the model that made them", *layer);
+  return "a file of graft's without a network in it; give a model, as `graft convert` and `graft train` make them";
+}
+
+}  // namespace
+
 ModelFile::ModelFile(const std::filesystem::path& path, io::Trust trust)
     : path_(path), file_(std::make_unique<io::GraftFile>(path, trust)) {
   const std::string name = path.string();
   const auto graph = file_->text(kGraphText);
-  GRAFT_CHECK(graph, "{}: a graft file without a network in it; is it a checkpoint or a file of features?", name);
+  GRAFT_CHECK(graph, "{}: this is {}", name, describe_other_file(*file_));
   info_.graph = models::graph_from_json(*graph, name);
   models::check_fits(info_.graph, named_shapes(*file_), name);
   if (const auto classes = file_->strings(kClassesText)) info_.classes = *classes;

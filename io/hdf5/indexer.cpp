@@ -232,11 +232,11 @@ Index index_hdf5(int descriptor) {
   char start[8];
   GRAFT_CHECK(pread(descriptor, start, sizeof start, 0) == sizeof start &&
                   std::string_view(start, sizeof start) == "\x89HDF\r\n\x1a\n",
-              "not an HDF5 file");
+              "not an HDF5 file, so no model file: `graft convert` and `graft train` make those");
   FdDriverState state{.fd = descriptor};
   const H5Handle access = fd_access_properties(state);
   H5Handle file(H5Fopen(kFdDriverName, H5F_ACC_RDONLY, access.get()));
-  GRAFT_CHECK(file.valid(), "the HDF5 file is damaged: {}", hdf5_reason());
+  GRAFT_CHECK(file.valid(), "the HDF5 file is cut short or damaged: copy it again, or make it again");
   return Indexer(file.get()).run();
 }
 

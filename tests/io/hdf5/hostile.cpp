@@ -92,8 +92,14 @@ TEST_CASE("what is not a file, or not HDF5, is said plainly") {
   write_bytes(scratch / "text.h5", std::string(5000, 'x'));
   CHECK_THAT(reason_of(scratch / "missing.h5", io::Trust::guarded), Contains("missing.h5") && Contains("No such file"));
   CHECK_THAT(reason_of(scratch.path, io::Trust::guarded), Contains("directory"));
-  CHECK_THAT(reason_of(scratch / "empty.h5", io::Trust::guarded), Contains("empty.h5: not an HDF5 file"));
+  CHECK_THAT(reason_of(scratch / "empty.h5", io::Trust::guarded),
+             Contains("empty.h5: not an HDF5 file") && Contains("`graft convert`"));
   CHECK_THAT(reason_of(scratch / "text.h5", io::Trust::guarded), Contains("text.h5: not an HDF5 file"));
+  // cut: nothing of the HDF5 library's own words
+  write_bytes(scratch / "cut.h5", bytes_of(hostile("wrong_sum")).substr(0, 1000));
+  CHECK_THAT(
+      reason_of(scratch / "cut.h5", io::Trust::guarded),
+      Contains("cut.h5: the HDF5 file is cut short or damaged: copy it again, or make it again") && !Contains("eof"));
 }
 
 TEST_CASE("a newer format is refused") {
