@@ -1,6 +1,7 @@
 #include "tools/progress.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "tools/output.h"
 #include "tools/report.h"
@@ -15,10 +16,26 @@ std::string bar(double fraction) {
   return "[" + std::string(static_cast<size_t>(full), '#') + std::string(static_cast<size_t>(kCells - full), '.') + "]";
 }
 
+using Clock = std::chrono::steady_clock;
+
+// Plain lines come every 10 s; a test says otherwise, in seconds.
+Clock::duration between_lines() {
+  const char* seconds = std::getenv("GRAFT_PROGRESS_SECONDS");
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds ? std::atof(seconds) : 10));
+}
+
+// When something was shown last, by whichever part of the command: many short parts show as much as a long one.
+Clock::time_point& last_shown() {
+  static Clock::time_point shown = Clock::now();
+  return shown;
+}
+
 }  // namespace
 
 Progress::Progress(std::string what, int64_t total, bool quiet)
-    : what_(std::move(what)), total_(total), quiet_(quiet), terminal_(error_is_terminal()) {}
+    : what_(std::move(what)), total_(total), quiet_(quiet), terminal_(error_is_terminal()) {
+  last_shown();  // the time before the first line counts from here
+}
 
 Progress::~Progress() {
   if (!quiet_ && terminal_) set_status_line("");
@@ -31,8 +48,9 @@ void Progress::at(int64_t done, std::string_view more) {
     start_ = Clock::now();
   }
   const auto now = Clock::now();
-  if (now - shown_ < (terminal_ ? kRedraw : kLine) && !(terminal_ && done == total_)) return;
-  shown_ = now;
+  const Clock::duration wait = terminal_ ? std::chrono::milliseconds(100) : between_lines();
+  if (now - last_shown() < wait && !(terminal_ && done == total_)) return;
+  last_shown() = now;
 
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const double rate = seconds > 0 ? static_cast<double>(done - first_) / seconds : 0;

@@ -21,12 +21,11 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds kRedraw{100}, kLine{10'000};
 
   std::string what_;
   int64_t total_, first_ = -1;
   bool quiet_, terminal_;
-  Clock::time_point start_ = Clock::now(), shown_ = Clock::now();
+  Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace graft::tools

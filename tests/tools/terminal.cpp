@@ -111,3 +111,23 @@ TEST_CASE("on a terminal a bar shows rate and time left, is drawn over itself an
     CHECK(piped.err.find("[#") == std::string::npos);
   }
 }
+
+TEST_CASE("in a pipe plain lines come now and then, by a clock that goes on from one epoch to the next") {
+  const TemporaryFolder folder;
+  make_squares(folder / "squares", 4);
+  write_tiny_model(folder / "tiny.h5", {"x", "y"});
+  const auto lines_of_run = [&](const char* seconds, const char* epochs) {
+    const auto run =
+        run_graft({"train", "squares", "--from", "tiny.h5", "--train", "fc", "--epochs", epochs, "--overwrite"},
+                  {.folder = folder.path(), .environment = {std::string("GRAFT_PROGRESS_SECONDS=") + seconds}});
+    INFO(run.err);
+    CHECK(run.code == 0);
+    CHECK_FALSE(has_control_characters(run.err));
+    const std::regex line("epoch [0-9]+ of [0-9]+, (train|validate) [0-9]+ of [0-9]+[^\n]*, loss [0-9.]+\n");
+    CHECK(std::regex_replace(run.err, line, "").empty());
+    return std::distance(std::sregex_iterator(run.err.begin(), run.err.end(), line), {});
+  };
+  CHECK(lines_of_run("0", "2") == 4);  // 9 photos to train on and 3 to validate on: a batch each
+  CHECK(lines_of_run("3600", "2") == 0);
+  CHECK(lines_of_run("0.2", "200") >= 1);  // each epoch takes a few milliseconds
+}
