@@ -58,7 +58,7 @@ void check_cifar(const std::string& weights_file, const std::string& name, int w
 
 double trained_accuracy(const std::string& model, const std::filesystem::path& photos, const TemporaryFolder& folder,
                         int seed) {
-  const auto run = run_graft({"train", photos.string(), "--from", model, "-o", "ants.h5", "--seed",
+  const auto run = run_graft({"train", photos.string(), "--from", model, "-o", "ants.h5", "--overwrite", "--seed",
                               std::to_string(seed), "--epochs", "5", "--json"},
                              {.folder = folder.path(), .patience = std::chrono::seconds(600)});
   INFO(run.err);
