@@ -77,7 +77,7 @@ NodeId find_node(const Graph& graph, std::string_view name) {
   }
   if (last >= 0) return last;
   const std::vector<std::string> list(names.begin(), names.end());
-  fail("{} has no layer {}{}", graph.name, name, did_you_mean(name, list));
+  fail("{} has no layer {}{}\n  `graft inspect MODEL.h5` lists its layers", graph.name, name, did_you_mean(name, list));
 }
 
 std::vector<std::vector<NodeId>> consumers_of(const Graph& graph) {

@@ -250,6 +250,8 @@ TEST_CASE("what training made is replaced only when it is said") {
 
   // what a command makes again is replaced
   for (int i = 0; i < 2; ++i) CHECK(desk.run({"features", "tiny.h5", "squares", "-o", "f.h5"}).code == 0);
+  check_refused(desk.run({"features", "tiny.h5", "squares", "-o", "f.h5", "--layer", "layer9"}),
+                {"has no layer layer9", "`graft inspect MODEL.h5` lists its layers"});
   // and neither is a model
   check_refused(desk.run({"predict", "f.h5", "squares"}), {"f.h5: this is a file of features, of layer"});
   check_refused(desk.run({"predict", "out.last.h5", "squares"}),
