@@ -205,20 +205,23 @@ int train_command(const TrainCommand& given) {
   train::Trainer trainer(options);
   const auto plan = trainer.report();
 
-  if (options.resume && !o.report.json &&
-      static_cast<int64_t>(trainer.state().history.size()) >= options.config.epochs) {
+  const bool done_already =
+      options.resume && !o.report.json && static_cast<int64_t>(trainer.state().history.size()) >= options.config.epochs;
+  if (done_already)
     say("{} was finished already, {}: there is nothing to do\n"
         "to train further, start from it: graft train {} --from {} -o OUT.h5\n",
         o.output.string(), counted(options.config.epochs, "epoch"), shell_quoted(o.folder.string()),
         shell_quoted(o.output.string()));
-    return kDone;
-  }
   trainer.begin();
-  if (!o.report.json && !o.report.quiet) print_start(o, options, plan);
+  if (!done_already && !o.report.json && !o.report.quiet) print_start(o, options, plan);
   TrainReport report(options.output, o.report, options.resume ? &trainer.state() : nullptr);
   report.start(start_event(options, plan, trainer.state().history.size()));
   for (const io::SkippedFile& s : setup.train.skipped) report.skipped(s);
   for (const io::SkippedFile& s : setup.validation.skipped) report.skipped(s);
+  if (done_already) {  // a kill between the last checkpoint and the last line of the log leaves the line to write
+    report.end(trainer.run({}));
+    return kDone;
+  }
   for (const train::EpochRecord& r : trainer.state().history)
     report.epoch(r, {}, r.epoch == trainer.state().best_epoch);
 

@@ -186,7 +186,9 @@ TEST_CASE("Ctrl-C ends the step, saves, says how to go on, then the bytes are th
     REQUIRE(resumed.code == 0);
     CHECK((bench.files() == expected));
   }
-  // nothing is left to do: nothing changes
+  // nothing is left to do: nothing changes, but for the line that a kill after the last checkpoint leaves out
+  const std::string log = read_file(bench.folder() / "out.log.jsonl");
+  write_text(bench.folder() / "out.log.jsonl", log.substr(0, log.rfind("{\"event\":\"end\"")));
   const auto again = run_graft(arguments({"--resume"}), bench.here());
   CHECK(again.code == 0);
   CHECK_THAT(again.out, Contains("out.h5 was finished already, 6 epochs") &&
