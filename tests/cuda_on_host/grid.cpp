@@ -35,7 +35,8 @@ struct Thread {
   State state = State::fresh;
   uint8_t gift = kNoGift;  // which of the warp's its last collective used
   Fiber* fiber = nullptr;
-  Site site;  // where it waits
+  unsigned mask = 0;  // of the collective in which it waits
+  Site site;          // where it waits
 };
 
 // What the lanes of a collective gave each other; in use until each of them comes to its next collective.
@@ -248,6 +249,15 @@ void Grid::pass_barrier(size_t done) {
 
 void Grid::say_deadlock() {
   finding_ = fmt::format("deadlock in block {}:", here_.block);
+  for (uint32_t i = 0; i < threads_.size(); ++i) {  // the usual reason
+    if (threads_[i].state != State::in_warp) continue;
+    const auto waits_for = [&](uint32_t lane) { return threads_[i].mask >> lane & 1u; };
+    for (uint32_t lane = 0; lane < kWarp; ++lane)
+      if (waits_for(lane) && threads_[i / kWarp * kWarp + lane].state == State::done)
+        finding_ += fmt::format(" thread {} waits at {} for lane {}, and lane {} has returned;", who(i),
+                                describe(threads_[i].site), lane, lane);
+    break;
+  }
   int told = 0;
   for (uint32_t i = 0; i < threads_.size() && told < 8; ++i) {
     const Thread& thread = threads_[i];
@@ -297,6 +307,7 @@ const uint64_t* Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site) 
       if ((mask >> i & 1u) && i != lane) threads_[first + i].state = State::ready;
   } else {
     me.state = State::in_warp;
+    me.mask = mask;
     me.site = site;
     me.fiber->suspend();
   }

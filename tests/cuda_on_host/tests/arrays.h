@@ -43,6 +43,36 @@ class DeviceArray {
   size_t count_;
 };
 
+class TestStream {  // which waits for no other
+ public:
+  TestStream() { must(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
+  ~TestStream() { cudaStreamDestroy(stream_); }
+  TestStream(const TestStream&) = delete;
+  TestStream& operator=(const TestStream&) = delete;
+  operator cudaStream_t() const { return stream_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+class TestEvent {
+ public:
+  TestEvent() { must(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
+  ~TestEvent() { cudaEventDestroy(event_); }
+  TestEvent(const TestEvent&) = delete;
+  TestEvent& operator=(const TestEvent&) = delete;
+  operator cudaEvent_t() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+inline float* pinned(size_t count) {
+  float* memory = nullptr;
+  must(cudaMallocHost(reinterpret_cast<void**>(&memory), count * sizeof(float)));
+  return memory;
+}
+
 inline std::vector<float> counting(size_t count, float first = 0) {
   std::vector<float> values(count);
   for (size_t i = 0; i < count; ++i) values[i] = first + static_cast<float>(i % 1000);

@@ -10,27 +10,30 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 int blocks_for(int n) { return (n + kThreads - 1) / kThreads; }
 
 template <Bug kBug>
-__global__ __launch_bounds__(kThreads) void row_sums_kernel(const float* x, float* y, int columns) {
+__global__ __launch_bounds__(kThreads) void row_sums_kernel(const float* x, float* y, int rows, int columns) {
   GRAFT_SHARED(float, partial, [kThreads / 32]);
   const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
-  const float* row = x + static_cast<int64_t>(blockIdx.x) * columns;
   if (kBug == Bug::early_return && thread >= columns) return;
   if (kBug == Bug::returned_lane && thread == 63) return;
-  float sum = 0;
-  for (int c = thread; c < columns + (kBug == Bug::global_read_overrun ? 1 : 0); c += kThreads) sum += row[c];
-  for (int step = 16; step > 0; step /= 2)
-    sum += __shfl_xor_sync(kBug == Bug::wrong_mask ? 0xffffu : kAllLanes, sum, step);
-  if (lane == 0 && (kBug != Bug::uninitialised_shared || warp == 0))
-    partial[kBug == Bug::shared_overrun ? warp + 1 : warp] = sum;
-  if (kBug == Bug::diverging_barriers) {
-    if (thread < 32)
+  for (int r = 2 * blockIdx.x; r < min(rows, 2 * static_cast<int>(blockIdx.x) + 2); ++r) {
+    const float* row = x + static_cast<int64_t>(r) * columns;
+    float sum = 0;
+    for (int c = thread; c < columns + (kBug == Bug::global_read_overrun ? 1 : 0); c += kThreads) sum += row[c];
+    for (int step = 16; step > 0; step /= 2)
+      sum += __shfl_xor_sync(kBug == Bug::wrong_mask ? 0xffffu : kAllLanes, sum, step);
+    if (lane == 0 && (kBug != Bug::uninitialised_shared || warp == 0))
+      partial[kBug == Bug::shared_overrun ? warp + 1 : warp] = sum;
+    if (kBug == Bug::diverging_barriers) {
+      if (thread < 32)
+        __syncthreads();
+      else
+        __syncthreads();
+    } else if (kBug != Bug::missing_barrier) {
       __syncthreads();
-    else
-      __syncthreads();
-  } else if (kBug != Bug::missing_barrier) {
-    __syncthreads();
+    }
+    if (thread == 0) y[r + (kBug == Bug::global_overrun ? 1 : 0)] = partial[0] + partial[1];
+    if (kBug != Bug::missing_second_barrier) __syncthreads();
   }
-  if (thread == 0) y[blockIdx.x + (kBug == Bug::global_overrun ? 1 : 0)] = partial[0] + partial[1];
 }
 
 template <Bug kBug>
@@ -101,6 +104,12 @@ __global__ __launch_bounds__(kThreads) void copy_wide_kernel(const float* x, flo
     store_wide(y + first, load_wide(x + first));
   else
     for (int i = first; i < n; ++i) store_one(y + i, load_one(x + i));
+}
+
+// Without the wrappers.
+__global__ __launch_bounds__(kThreads) void copy_plain_kernel(const float4* x, float4* y, int n) {
+  const int i = blockIdx.x * kThreads + threadIdx.x;
+  if (i < n) y[i] = x[i];
 }
 
 __global__ __launch_bounds__(kThreads) void copy_strided_kernel(const float* x, float* y, int n, int stride) {
@@ -190,17 +199,18 @@ __global__ __launch_bounds__(32) void collectives_kernel(unsigned* out) {
   if (b == Bug::bug) return launch_kernel(__VA_ARGS__)
 
 cudaError_t row_sums(Bug b, const float* x, float* y, int rows, int columns, cudaStream_t s) {
-  const dim3 grid(rows);
-  WITH(missing_barrier, row_sums_kernel<Bug::missing_barrier>, grid, kThreads, 0, s, x, y, columns);
-  WITH(early_return, row_sums_kernel<Bug::early_return>, grid, kThreads, 0, s, x, y, columns);
-  WITH(returned_lane, row_sums_kernel<Bug::returned_lane>, grid, kThreads, 0, s, x, y, columns);
-  WITH(wrong_mask, row_sums_kernel<Bug::wrong_mask>, grid, kThreads, 0, s, x, y, columns);
-  WITH(diverging_barriers, row_sums_kernel<Bug::diverging_barriers>, grid, kThreads, 0, s, x, y, columns);
-  WITH(global_overrun, row_sums_kernel<Bug::global_overrun>, grid, kThreads, 0, s, x, y, columns);
-  WITH(global_read_overrun, row_sums_kernel<Bug::global_read_overrun>, grid, kThreads, 0, s, x, y, columns);
-  WITH(shared_overrun, row_sums_kernel<Bug::shared_overrun>, grid, kThreads, 0, s, x, y, columns);
-  WITH(uninitialised_shared, row_sums_kernel<Bug::uninitialised_shared>, grid, kThreads, 0, s, x, y, columns);
-  return launch_kernel(row_sums_kernel<Bug::none>, grid, kThreads, 0, s, x, y, columns);
+  const dim3 grid((rows + 1) / 2);
+  WITH(missing_barrier, row_sums_kernel<Bug::missing_barrier>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(missing_second_barrier, row_sums_kernel<Bug::missing_second_barrier>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(early_return, row_sums_kernel<Bug::early_return>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(returned_lane, row_sums_kernel<Bug::returned_lane>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(wrong_mask, row_sums_kernel<Bug::wrong_mask>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(diverging_barriers, row_sums_kernel<Bug::diverging_barriers>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(global_overrun, row_sums_kernel<Bug::global_overrun>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(global_read_overrun, row_sums_kernel<Bug::global_read_overrun>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(shared_overrun, row_sums_kernel<Bug::shared_overrun>, grid, kThreads, 0, s, x, y, rows, columns);
+  WITH(uninitialised_shared, row_sums_kernel<Bug::uninitialised_shared>, grid, kThreads, 0, s, x, y, rows, columns);
+  return launch_kernel(row_sums_kernel<Bug::none>, grid, kThreads, 0, s, x, y, rows, columns);
 }
 
 cudaError_t transpose(Bug b, const float* x, float* y, int rows, int columns, cudaStream_t s) {
@@ -229,6 +239,9 @@ cudaError_t add_to_total(Bug b, const int* x, int* total, int n, cudaStream_t s)
 }
 
 cudaError_t copy_wide(Bug b, const float* x, float* y, int n, cudaStream_t s) {
+  if (b == Bug::misaligned_plain)
+    return launch_kernel(copy_plain_kernel, blocks_for(n / 4), kThreads, 0, s, reinterpret_cast<const float4*>(x + 1),
+                         reinterpret_cast<float4*>(y), n / 4);
   const int shift = b == Bug::misaligned ? 1 : 0;
   return launch_kernel(copy_wide_kernel, blocks_for((n + 3) / 4), kThreads, 0, s, x + shift, y, n - shift);
 }

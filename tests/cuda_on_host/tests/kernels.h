@@ -9,6 +9,7 @@ namespace graft::cuda_on_host::test {
 enum class Bug {
   none,
   missing_barrier,
+  missing_second_barrier,
   missing_syncwarp,
   missing_wait,
   early_return,
@@ -23,11 +24,10 @@ enum class Bug {
   uninitialised_shared,
   racing_sum,
   misaligned,
-  host_memory,
-  touched_by_two_blocks,
+  misaligned_plain,
 };
 
-// y[r] = Σ_c x[r, c]: one block of 64 threads a row, by shuffles and shared memory.
+// y[r] = Σ_c x[r, c]: a block of 64 threads takes two rows, by shuffles and shared memory.
 cudaError_t row_sums(Bug, const float* x, float* y, int rows, int columns, cudaStream_t);
 // y[c, r] = x[r, c] through a tile of shared memory; 32 x 8 threads.
 cudaError_t transpose(Bug, const float* x, float* y, int rows, int columns, cudaStream_t);
