@@ -68,8 +68,10 @@ class Grid {
 
  private:
   void run_block(std::mt19937_64&);
+  bool run_warp(uint32_t warp);
   void resume(uint32_t thread);
   void pass_barrier(size_t done);
+  void check_mask(unsigned mask, uint32_t first, const Site&);
   std::string who(uint32_t thread) const;
   void say_deadlock();
 
@@ -77,7 +79,7 @@ class Grid {
   RunningThread here_;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;
-  std::vector<uint32_t> order_;
+  std::vector<uint32_t> warp_order_, lane_order_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
   std::string finding_;
@@ -101,12 +103,15 @@ std::string Grid::run(const Launch& launch) {
 
   const Options& how = options();
   std::mt19937_64 random(how.seed);
-  order_.resize(threads);
-  std::iota(order_.begin(), order_.end(), 0);
+  warp_order_.resize(warps_.size());
+  lane_order_.resize(kWarp);
+  std::iota(warp_order_.begin(), warp_order_.end(), 0);
+  std::iota(lane_order_.begin(), lane_order_.end(), 0);
   std::vector<uint32_t> block_order(blocks);
   std::iota(block_order.begin(), block_order.end(), 0);
   if (how.order == Order::reverse) {
-    std::reverse(order_.begin(), order_.end());
+    std::reverse(warp_order_.begin(), warp_order_.end());
+    std::reverse(lane_order_.begin(), lane_order_.end());
     std::reverse(block_order.begin(), block_order.end());
   } else if (how.order == Order::random) {
     std::shuffle(block_order.begin(), block_order.end(), random);
@@ -151,18 +156,18 @@ void Grid::run_block(std::mt19937_64& random) {
         threads_[i].state = State::fresh;
         threads_[i++].gift = kNoGift;
       }
-  if (options().order == Order::random) std::shuffle(order_.begin(), order_.end(), random);
+  if (options().order == Order::random) {
+    std::shuffle(warp_order_.begin(), warp_order_.end(), random);
+    std::shuffle(lane_order_.begin(), lane_order_.end(), random);
+  }
   begin_async_copies(threads_.size());
 
+  // A warp runs as far as it can before the next one does: a missing barrier lets it run ahead.
   for (;;) {
     bool progress = false;
-    for (const uint32_t thread : order_) {
-      const State state = threads_[thread].state;
-      if (state != State::fresh && state != State::ready) continue;
-      progress = true;
-      resume(thread);
-      if (!finding_.empty()) return;
-    }
+    for (const uint32_t warp : warp_order_)
+      while (finding_.empty() && run_warp(warp)) progress = true;
+    if (!finding_.empty()) return;
     size_t done = 0, at_barrier = 0;
     for (const auto& thread : threads_) {
       done += thread.state == State::done;
@@ -175,6 +180,21 @@ void Grid::run_block(std::mt19937_64& random) {
       say_deadlock();
     if (!finding_.empty()) return;
   }
+}
+
+// Each lane until it waits; false when none could run.
+bool Grid::run_warp(uint32_t warp) {
+  bool progress = false;
+  for (const uint32_t lane : lane_order_) {
+    const uint32_t thread = warp * kWarp + lane;
+    if (thread >= threads_.size()) continue;
+    const State state = threads_[thread].state;
+    if (state != State::fresh && state != State::ready) continue;
+    resume(thread);
+    if (!finding_.empty()) return false;
+    progress = true;
+  }
+  return progress;
 }
 
 void Grid::resume(uint32_t thread) {
@@ -273,6 +293,18 @@ void Grid::say_deadlock() {
 
 // ---- warps
 
+void Grid::check_mask(unsigned mask, uint32_t first, const Site& site) {
+  for (uint32_t i = 0; i < kWarp; ++i) {
+    if (!(mask >> i & 1u)) continue;
+    if (first + i >= threads_.size())
+      give_up(fmt::format("warp mask {:#010x} at {} names lane {}, which the block does not have", mask, describe(site),
+                          i));
+    if (threads_[first + i].state == State::done)
+      give_up(fmt::format("warp mask {:#010x} at {} names a lane that has returned: lane {} has returned", mask,
+                          describe(site), i));
+  }
+}
+
 const uint64_t* Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site) {
   const uint32_t lane = here_.thread % kWarp, first = here_.thread - lane;
   Thread& me = threads_[here_.thread];
@@ -282,14 +314,7 @@ const uint64_t* Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site) 
   Meeting& meeting = warp.meetings[__builtin_ctz(mask)];
   if (meeting.arrived && (meeting.mask != mask || meeting.fence != fence))
     give_up(fmt::format("lanes of a warp disagree about the mask or the kind of the collective at {}", describe(site)));
-  for (uint32_t i = 0; i < kWarp; ++i) {
-    if (!(mask >> i & 1u)) continue;
-    if (first + i >= threads_.size())
-      give_up(fmt::format("warp mask {:#010x} at {} names lane {}, which the block does not have", mask, describe(site),
-                          i));
-    if (threads_[first + i].state == State::done)
-      give_up(fmt::format("warp mask {:#010x} at {} names lane {}, which has returned", mask, describe(site), i));
-  }
+  if (!meeting.arrived) check_mask(mask, first, site);
   if (me.gift != kNoGift) --warp.gifts[me.gift].users;
   if (!meeting.arrived) {
     meeting = {mask, 0, fence, 0};
