@@ -28,6 +28,7 @@ struct Queue {
   std::deque<std::vector<Copy>> groups;
 };
 std::vector<Queue> queues;
+bool used = false;  // by the block that runs: most kernels have none
 
 Queue& mine() { return queues[running_thread().thread]; }
 
@@ -49,9 +50,13 @@ void run(const std::vector<Copy>& group, const void* pc) {
 
 }  // namespace
 
-void begin_async_copies(size_t threads) { queues.assign(threads, {}); }
+void begin_async_copies(size_t threads) {
+  if (used || queues.size() != threads) queues.assign(threads, {});
+  used = false;
+}
 
 void end_async_copies() {
+  if (!used) return;
   Queue& queue = mine();
   queue.groups.push_back(std::move(queue.open));
   for (const auto& group : queue.groups)
@@ -73,11 +78,12 @@ void async_copy(void* shared, const void* global, size_t bytes, Site site) {
   std::memset(shared, 0xff, bytes);  // who reads before the wait reads this
   if (kRaceBuild) shared_stretch().set_states(to, bytes, ByteState::unwritten);
   mine().open.push_back(copy);
+  used = true;
 }
 
 void async_commit() {
   const HarnessScope harness;
-  mine().groups.push_back(std::exchange(mine().open, {}));
+  if (used) mine().groups.push_back(std::exchange(mine().open, {}));
 }
 
 void async_wait(size_t pending) {

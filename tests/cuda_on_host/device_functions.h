@@ -176,6 +176,19 @@ GRAFT_HOST_STORE(__stwb)
 #undef GRAFT_HOST_LOAD
 #undef GRAFT_HOST_STORE
 
+// ---- 16-bit arithmetic that CUDA's headers keep from a host compiler. In f64 the product is exact and the sum nearly:
+// one rounding.
+inline __nv_bfloat16 __hfma(__nv_bfloat16 a, __nv_bfloat16 b, __nv_bfloat16 c) {
+  return __double2bfloat16(double(__bfloat162float(a)) * double(__bfloat162float(b)) + double(__bfloat162float(c)));
+}
+inline __half __hfma(__half a, __half b, __half c) {
+  return __double2half(double(__half2float(a)) * double(__half2float(b)) + double(__half2float(c)));
+}
+inline __nv_bfloat162 __hfma2(__nv_bfloat162 a, __nv_bfloat162 b, __nv_bfloat162 c) {
+  return {__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)};
+}
+inline __half2 __hfma2(__half2 a, __half2 b, __half2 c) { return {__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)}; }
+
 // ---- intrinsics. The approximate ones are exact here: a bound that a test takes from them must allow the device's
 // error too.
 inline int __popc(unsigned x) { return std::popcount(x); }

@@ -45,15 +45,28 @@ struct Gift {
   uint32_t users = 0;
 };
 
-// Lanes that meet in a collective. Disjoint masks may be under way at once: each has the place of its lowest lane.
+// Lanes that meet in a collective: those of a mask. Several may be under way: halves of a warp go their own ways, and
+// one may wait for the whole already.
 struct Meeting {
   unsigned mask = 0, arrived = 0;
   bool fence = false;
   uint8_t gift = kNoGift;
 };
 struct Warp {
+  uint32_t open = 0;  // which meetings are under way: as many as there are lanes to wait in one each
   Meeting meetings[kWarp];
-  Gift gifts[kWarp];  // as many as there are lanes to use one each
+  Gift gifts[kWarp];
+
+  Meeting& meeting_of(unsigned mask, bool fence) {
+    for (uint32_t rest = open; rest; rest &= rest - 1)
+      if (Meeting& m = meetings[__builtin_ctz(rest)]; m.mask == mask && m.fence == fence) return m;
+    const int free = __builtin_ctz(~open);
+    open |= 1u << free;
+    meetings[free] = {mask, 0, fence, 0};
+    while (gifts[meetings[free].gift].users) ++meetings[free].gift;
+    return meetings[free];
+  }
+  void close(const Meeting& m) { open &= ~(1u << (&m - meetings)); }
 };
 
 class Grid {
@@ -144,7 +157,7 @@ void Grid::run_block(std::mt19937_64& random) {
   race_checker().begin_block(here_.block);
   begin_shared_memory(launch_->shared_bytes);
   for (auto& warp : warps_) {
-    std::fill_n(warp.meetings, kWarp, Meeting{});
+    warp.open = 0;
     for (auto& gift : warp.gifts) gift.users = 0;
   }
   const dim3 extent = launch_->block;
@@ -283,10 +296,14 @@ void Grid::say_deadlock() {
     const Thread& thread = threads_[i];
     if (thread.state != State::at_barrier && thread.state != State::in_warp) continue;
     // One line where neighbours wait at the same place.
-    if (i > 0 && threads_[i - 1].state == thread.state && threads_[i - 1].site.line() == thread.site.line()) continue;
+    if (i > 0 && threads_[i - 1].state == thread.state && threads_[i - 1].site.line() == thread.site.line() &&
+        threads_[i - 1].mask == thread.mask)
+      continue;
     finding_ +=
         fmt::format("\n  from thread {}: {} at {}", who(i),
-                    thread.state == State::in_warp ? "a warp's collective" : "__syncthreads()", describe(thread.site));
+                    thread.state == State::in_warp ? fmt::format("a collective of warp mask {:#010x}", thread.mask)
+                                                   : "__syncthreads()",
+                    describe(thread.site));
     ++told;
   }
 }
@@ -311,22 +328,16 @@ const uint64_t* Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site) 
   if (!(mask >> lane & 1u))
     give_up(fmt::format("warp mask {:#010x} at {} lacks the lane that calls", mask, describe(site)));
   Warp& warp = warps_[first / kWarp];
-  Meeting& meeting = warp.meetings[__builtin_ctz(mask)];
-  if (meeting.arrived && (meeting.mask != mask || meeting.fence != fence))
-    give_up(fmt::format("lanes of a warp disagree about the mask or the kind of the collective at {}", describe(site)));
-  if (!meeting.arrived) check_mask(mask, first, site);
   if (me.gift != kNoGift) --warp.gifts[me.gift].users;
-  if (!meeting.arrived) {
-    meeting = {mask, 0, fence, 0};
-    while (warp.gifts[meeting.gift].users) ++meeting.gift;
-  }
+  Meeting& meeting = warp.meeting_of(mask, fence);
+  if (!meeting.arrived) check_mask(mask, first, site);
   meeting.arrived |= 1u << lane;
   me.gift = meeting.gift;
   Gift& gift = warp.gifts[me.gift];
   ++gift.users;
   gift.slots[lane] = bits;
   if (meeting.arrived == mask) {
-    meeting.arrived = 0;
+    warp.close(meeting);
     if (fence) race_checker().warp_fence(first / kWarp, mask);
     for (uint32_t i = 0; i < kWarp; ++i)
       if ((mask >> i & 1u) && i != lane) threads_[first + i].state = State::ready;

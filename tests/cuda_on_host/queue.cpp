@@ -190,8 +190,9 @@ void reset() {
   d.faults = {};
   d.reserved_bytes = 0;
   device_memory().release_all();
+  race_checker().forget_operations();
   options() = {};
-  remember(cudaSuccess);
+  forget_last_error();
 }
 
 size_t device_bytes_in_use() { return device().reserved_bytes; }

@@ -109,6 +109,7 @@ Device& device();
 
 bool strike(int64_t& countdown);    // a planted failure: is it this one?
 cudaError_t remember(cudaError_t);  // for cudaGetLastError
+void forget_last_error();
 
 // Every entry of the runtime: one caller at a time, nothing on a device that is lost or has no driver.
 template <typename Call>

@@ -123,6 +123,18 @@ TEST_CASE("defect: a missing __syncwarp") {
     });
   });
 }
+TEST_CASE("defect: a fence of half a warp where the whole is needed") {
+  expect_found("race: read of 4 bytes at byte 4 of shared array mirrored", kWrong, [] {
+    const auto x = counting(32);
+    std::vector<float> expected(32);
+    for (size_t i = 0; i < 32; ++i) expected[i] = x[(i + 16) % 32];
+    in_every_order(expected, [&] {
+      DeviceArray<float> dx(x), dy(32);
+      must(mirror_halves(Bug::fence_of_half, dx.data(), dy.data(), nullptr));
+      return dy.values();
+    });
+  });
+}
 TEST_CASE("defect: a missing wait for asynchronous copies") {
   expect_found("uninitialised memory", kWrong, [] { run_pipeline(Bug::missing_wait); });
 }

@@ -72,6 +72,16 @@ TEST_CASE("shared memory within a warp, ordered by __syncwarp") {
   for (size_t i = 0; i < y.size(); ++i) REQUIRE(y[i] == x[i / 32 * 32 + 31 - i % 32]);
 }
 
+TEST_CASE("halves of a warp with fences of their own") {
+  const auto x = counting(32);
+  const auto y = in_every_order([&] {
+    DeviceArray<float> dx(x), dy(32);
+    must(mirror_halves(Bug::none, dx.data(), dy.data(), nullptr));
+    return dy.values();
+  });
+  for (size_t i = 0; i < 32; ++i) CHECK(y[i] == x[(i + 16) % 32]);
+}
+
 TEST_CASE("atomics of many blocks into one sum") {
   const std::vector<int> x(1000, 3);
   const auto total = in_every_order([&] {

@@ -70,6 +70,21 @@ __global__ __launch_bounds__(kThreads) void mirror_warps_kernel(const float* x, 
 }
 
 template <Bug kBug>
+__global__ __launch_bounds__(32) void mirror_halves_kernel(const float* x, float* y) {
+  GRAFT_SHARED(float, line, [32]);
+  GRAFT_SHARED(float, mirrored, [32]);
+  const unsigned lane = threadIdx.x, half = lane < 16 ? 0xffffu : 0xffff0000u;
+  line[lane] = x[lane];
+  __syncwarp(half);
+  mirrored[lane] = line[lane / 16 * 16 + 15 - lane % 16];
+  if (lane < 16) __syncwarp(half);  // one half is a fence ahead
+  __syncwarp(kBug == Bug::fence_of_half ? half : kAllLanes);
+  y[lane] = mirrored[31 - lane];
+  __syncwarp();
+  line[31 - lane] = 0;  // read by others before the fences
+}
+
+template <Bug kBug>
 __global__ __launch_bounds__(kThreads) void add_to_total_kernel(const int* x, int* total, int n) {
   const int i = blockIdx.x * kThreads + threadIdx.x;
   int sum = i < n ? x[i] : 0;
@@ -231,6 +246,11 @@ cudaError_t stencil(Bug b, const float* x, float* y, int n, cudaStream_t s) {
 cudaError_t mirror_warps(Bug b, const float* x, float* y, int n, cudaStream_t s) {
   WITH(missing_syncwarp, mirror_warps_kernel<Bug::missing_syncwarp>, blocks_for(n), kThreads, 0, s, x, y, n);
   return launch_kernel(mirror_warps_kernel<Bug::none>, blocks_for(n), kThreads, 0, s, x, y, n);
+}
+
+cudaError_t mirror_halves(Bug b, const float* x, float* y, cudaStream_t s) {
+  WITH(fence_of_half, mirror_halves_kernel<Bug::fence_of_half>, 1, 32, 0, s, x, y);
+  return launch_kernel(mirror_halves_kernel<Bug::none>, 1, 32, 0, s, x, y);
 }
 
 cudaError_t add_to_total(Bug b, const int* x, int* total, int n, cudaStream_t s) {

@@ -12,6 +12,7 @@ enum class Bug {
   missing_second_barrier,
   missing_syncwarp,
   missing_wait,
+  fence_of_half,
   early_return,
   wrong_mask,
   returned_lane,
@@ -36,6 +37,9 @@ cudaError_t transpose(Bug, const float* x, float* y, int rows, int columns, cuda
 cudaError_t stencil(Bug, const float* x, float* y, int n, cudaStream_t);
 // y[i] = x of the warp's lane opposite (31 − lane), through shared memory; n is a multiple of 32.
 cudaError_t mirror_warps(Bug, const float* x, float* y, int n, cudaStream_t);
+// y[i] = x of the lane opposite in its half warp, then of the lane opposite in the warp, through shared memory that the
+// halves order on their own before they meet; 32 values.
+cudaError_t mirror_halves(Bug, const float* x, float* y, cudaStream_t);
 // *total += Σ x, in integers, by atomics.
 cudaError_t add_to_total(Bug, const int* x, int* total, int n, cudaStream_t);
 // y = x by 16-byte accesses with a tail, through wrappers that note them.
