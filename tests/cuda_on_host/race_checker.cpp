@@ -110,6 +110,8 @@ void RaceChecker::warp_fence(uint32_t warp, uint32_t lanes) {
       latest = std::max(latest, seen[lane]);
     }
   for (uint32_t lane = 0; lane < 32; ++lane)
+    if (lanes >> lane & 1u) joined[lane] = latest;
+  for (uint32_t lane = 0; lane < 32; ++lane)
     if (lanes >> lane & 1u) {
       auto* seen = seen_[warp * 32 + lane];
       std::copy(joined, joined + 32, seen);
