@@ -32,9 +32,11 @@ function(graft_cuda_on_host_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC graft_options graft_cuda_on_host ${arg_LINK})
+  # A kernel source says <cuda_on_host.h>: it does not know where its tests lie.
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/cuda_on_host)
   # Identical functions stay apart, so that each kernel has its own name; CUDA's pragmas are not the host compiler's.
   set(options -Wno-unknown-pragmas -fno-ipa-icf)
-  if(NOT GRAFT_SANITIZE)
+  if(NOT GRAFT_SANITIZE MATCHES "address")
     list(APPEND options -O1 -g1 -fsanitize=thread --param=tsan-instrument-func-entry-exit=0)
   endif()
   set(kernels ${arg_SOURCES})

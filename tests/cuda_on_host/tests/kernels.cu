@@ -1,4 +1,5 @@
-#include "tests/cuda_on_host/cuda_on_host.h"
+#include <cuda_on_host.h>
+
 #include "tests/cuda_on_host/tests/kernels.h"
 
 namespace graft::cuda_on_host::test {
