@@ -16,6 +16,7 @@ struct BackendUnderTest {
   std::string needs;        // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
   int threads = 1;          // it computes with
   bool host_memory = true;  // the address sanitizer may watch its memory
+  bool whole = true;        // it has every primitive; else those it has are tested
 };
 
 const std::vector<BackendUnderTest>& backends_under_test();

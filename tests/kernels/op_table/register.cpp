@@ -1,0 +1,129 @@
+#include "tests/kernels/op_table/register.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <set>
+
+#include "tests/kernels/op_table/check.h"
+#include "tests/support/test_data.h"
+
+namespace graft::test {
+namespace {
+
+// The backend, or nothing where this machine lacks what it needs.
+std::unique_ptr<Backend, void (*)(Backend*)> open(const BackendUnderTest& entry) {
+  auto backend = std::unique_ptr<Backend, void (*)(Backend*)>(new Backend, [](Backend* b) {
+    if (b->destroy) b->destroy(b->self);
+    delete b;
+  });
+  const Status status = entry.create(backend.get());
+  if (status == Status::ok) return backend;
+  if (status != Status::unsupported || entry.needs.empty()) FAIL(entry.name << " cannot be made: " << name_of(status));
+  skip(entry.needs, entry.name + " cannot run on this machine");
+  return {nullptr, [](Backend*) {}};
+}
+
+void check_primitive(const BackendUnderTest& entry, Primitive primitive) {
+  const auto backend = open(entry);
+  if (!backend) return;
+  const OpEntry& op = op_entry(primitive);
+  int ordinary = 0;
+  for (DType dtype : entry.dtypes) {
+    std::vector<OpRow> rows = derived_errors(op);
+    rows.insert(rows.begin(), op.rows.begin(), op.rows.end());
+    for (const OpRow& row : rows) {
+      if (!applies(entry, row, dtype)) continue;
+      const std::string problem = check_row(entry, *backend, reference_backend(), op, row, dtype);
+      INFO(name_of(primitive) << " " << name_of(dtype) << " " << row.text);
+      CHECK(problem == "");
+      ordinary += row.expected == Status::ok;
+    }
+  }
+  CHECK(ordinary > 0);
+}
+
+// All backends with the same `same_bits`, against the first of them.
+void check_same_bits(const std::vector<BackendUnderTest>& backends, const std::string& group, Primitive primitive) {
+  const OpEntry& op = op_entry(primitive);
+  const BackendUnderTest* first_entry = nullptr;
+  for (const BackendUnderTest& entry : backends) {
+    if (entry.same_bits != group) continue;
+    if (!first_entry) {
+      first_entry = &entry;
+      continue;
+    }
+    const auto first = open(*first_entry), other = open(entry);
+    if (!first || !other) return;
+    for (DType dtype : entry.dtypes)
+      for (const OpRow& row : op.rows) {
+        if (row.expected != Status::ok || !applies(entry, row, dtype)) continue;
+        INFO(first_entry->name << " and " << entry.name << ": " << name_of(primitive) << " " << row.text);
+        const bool same = results_of(*first_entry, *first, op, row, dtype) == results_of(entry, *other, op, row, dtype);
+        CHECK(same);
+      }
+  }
+}
+
+// Each primitive once: the list of those that said which kernel ran is the list of primitives.
+void check_kernel_list(const BackendUnderTest& entry) {
+  const auto backend = open(entry);
+  if (!backend) return;
+  std::set<std::string> ran, all;
+  for (const OpEntry& op : op_table()) {
+    all.insert(name_of(op.primitive));
+    for (const OpRow& row : op.rows) {
+      if (row.expected != Status::ok) continue;
+      const DType dtype = entry.dtypes.front();
+      const WatchedResult result =
+          run_watched(*backend, entry.host_memory, op.primitive, typed_args(op.primitive, row, dtype),
+                      contents(op.primitive, row, dtype, dtype), row, {});
+      if (result.status == Status::ok && !result.kernel.empty()) ran.insert(name_of(op.primitive));
+      break;
+    }
+  }
+  CHECK(ran == all);
+  CHECK(all.size() == static_cast<size_t>(kPrimitiveCount));
+}
+
+struct FunctionTest : Catch::ITestInvoker {
+  explicit FunctionTest(std::function<void()> f) : function(std::move(f)) {}
+  void invoke() const override { function(); }
+  std::function<void()> function;
+};
+
+void add_test(const std::string& name, std::function<void()> function) {
+  Catch::AutoReg(new FunctionTest(std::move(function)), CATCH_INTERNAL_LINEINFO, Catch::StringRef(),
+                 Catch::NameAndTags{name, "[op_table]"});
+}
+
+// Whether the backend has the primitive: one that is not whole is asked once, when the tests are listed.
+bool has(const BackendUnderTest& entry, Primitive primitive) {
+  if (entry.whole) return true;
+  const auto backend = open(entry);
+  return backend && backend->run[static_cast<int>(primitive)] != nullptr;
+}
+
+}  // namespace
+
+void register_op_table(const std::vector<BackendUnderTest>& backends) {
+  std::map<std::string, int> groups;
+  for (const BackendUnderTest& entry : backends) {
+    for (const PrimitiveInfo& info : kPrimitives) {
+      const auto primitive = static_cast<Primitive>(&info - kPrimitives);
+      if (has(entry, primitive))
+        add_test(entry.name + ": " + info.name, [&entry, primitive] { check_primitive(entry, primitive); });
+    }
+    if (entry.whole)
+      add_test(entry.name + ": every primitive names its kernel", [&entry] { check_kernel_list(entry); });
+    if (!entry.same_bits.empty()) ++groups[entry.same_bits];
+  }
+  for (const auto& [group, members] : groups)
+    for (const PrimitiveInfo& info : kPrimitives) {
+      if (members < 2) break;
+      const auto primitive = static_cast<Primitive>(&info - kPrimitives);
+      add_test(group + ", same bits: " + info.name,
+               [&backends, group, primitive] { check_same_bits(backends, group, primitive); });
+    }
+}
+
+}  // namespace graft::test
