@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 add_library(graft_archive STATIC)
 # Without fmt: a program that uses it too would have it twice. Consumers link the system's, as packagers want.
-foreach(part core reference kernels_cpu h5_indexer io models train graft)
+foreach(part contract core reference kernels_cpu h5_indexer io models train graft)
   target_sources(graft_archive PRIVATE $<TARGET_OBJECTS:graft_${part}>)
 endforeach()
 set_target_properties(graft_archive PROPERTIES OUTPUT_NAME graft LINKER_LANGUAGE CXX)
@@ -12,6 +12,9 @@ set_target_properties(graft_archive PROPERTIES OUTPUT_NAME graft LINKER_LANGUAGE
 install(TARGETS graft_archive ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET graft_tool)
   install(TARGETS graft_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+if(TARGET graft_cuda)
+  install(TARGETS graft_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 install(FILES graft/graft.h graft/classifier.h graft/error.h graft/model.h graft/options.h graft/trainer.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft)

@@ -12,21 +12,22 @@ if(GRAFT_CCACHE)
 endif()
 
 add_library(graft_options INTERFACE)
-target_compile_options(graft_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
-# Arguments structs are written with designated initialisers, and what is left out is meant to be absent.
-target_compile_options(graft_options INTERFACE -Wno-missing-field-initializers)
-# The same bits whatever the compiler thinks of a * b + c: only code that writes a fused multiply-add gets one.
-target_compile_options(graft_options INTERFACE -ffp-contract=off)
 target_include_directories(graft_options INTERFACE ${PROJECT_SOURCE_DIR})
+set(options -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+# Arguments structs are written with designated initialisers, and what is left out is meant to be absent.
+list(APPEND options -Wno-missing-field-initializers)
+# The same bits whatever the compiler thinks of a * b + c: only code that writes a fused multiply-add gets one.
+list(APPEND options -ffp-contract=off)
 if(GRAFT_WERROR)
-  target_compile_options(graft_options INTERFACE -Werror)
+  list(APPEND options -Werror)
 endif()
 if(GRAFT_SANITIZE)
-  target_compile_options(graft_options INTERFACE -fsanitize=${GRAFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  list(APPEND options -fsanitize=${GRAFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(graft_options INTERFACE -fsanitize=${GRAFT_SANITIZE})
   # gcc 12 sees uninitialised std::function members where a sanitizer has split the code that sets them.
-  target_compile_options(graft_options INTERFACE -Wno-maybe-uninitialized)
+  list(APPEND options -Wno-maybe-uninitialized)
 endif()
+target_compile_options(graft_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${options}>")
 
 function(graft_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})

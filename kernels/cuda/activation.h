@@ -1,0 +1,50 @@
+// Activations and their derivatives on floats; `kind` is the same for all threads, so its branches cost nothing beside
+// memory.
+#pragma once
+#include "kernels/cuda/platform.h"
+
+namespace graft::cuda {
+
+// 1 / (1 + e^−x), without an e^ that overflows: far below zero it goes to 0 through all the floats there are.
+__device__ inline float sigmoid(float x) {
+  const float e = expf(-fabsf(x));
+  return (x < 0 ? e : 1) / (1 + e);
+}
+
+// NaN stays NaN: each comparison with it is false, and x is what remains.
+__device__ inline float activated(Activation kind, float x) {
+  switch (kind) {
+    case Activation::relu:
+      return x < 0 ? 0.0f : x;
+    case Activation::relu6:
+      return x < 0 ? 0.0f : x > 6 ? 6.0f : x;
+    case Activation::silu:
+      return x * sigmoid(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
+    case Activation::none:
+      break;
+  }
+  return x;
+}
+
+// dy · act′; `saved` is y, or x for silu. What relu does not let pass is 0, whatever dy is there.
+__device__ inline float activation_gradient(Activation kind, float saved, float dy) {
+  switch (kind) {
+    case Activation::relu:
+      return saved > 0 ? dy : 0.0f;
+    case Activation::relu6:
+      return saved > 0 && saved < 6 ? dy : 0.0f;
+    case Activation::silu: {
+      const float s = sigmoid(saved);
+      return dy * s * (1 + saved * (1 - s));
+    }
+    case Activation::sigmoid:
+      return dy * saved * (1 - saved);
+    case Activation::none:
+      break;
+  }
+  return dy;
+}
+
+}  // namespace graft::cuda

@@ -1,0 +1,50 @@
+// The CUDA backend's table. Each family of kernels enters its primitives.
+#pragma once
+#include <cstdint>
+
+#include "contract/backend.h"
+#include "contract/check_args.h"
+
+namespace graft::cuda {
+
+struct KernelTable {
+  Status (*run[kPrimitiveCount])(CallContext*, const void* args) = {};
+  int64_t (*workspace_bytes[kPrimitiveCount])(const void* args) = {};  // nullptr: none
+};
+
+// What every kernel here may assume: the contract's rules, memory behind every view, and f32.
+inline Status check_call(Primitive primitive, const void* args) {
+  if (const Status status = check_args(primitive, args); status != Status::ok) return status;
+  const DType type = computes_in(primitive, args);
+  return type == DType::none || type == DType::f32 ? Status::ok : Status::unsupported;
+}
+
+template <typename Args, Status (*Run)(CallContext&, const Args&)>
+void enter(KernelTable& table) {
+  table.run[static_cast<int>(primitive_of<Args>)] = [](CallContext* call, const void* args) {
+    const Status status = check_call(primitive_of<Args>, args);
+    if (status != Status::ok) return status;
+    if (!check_memory(primitive_of<Args>, args)) return Status::invalid_argument;
+    return Run(*call, *static_cast<const Args*>(args));
+  };
+}
+template <typename Args, int64_t (*Bytes)(const Args&)>
+void enter_workspace(KernelTable& table) {
+  table.workspace_bytes[static_cast<int>(primitive_of<Args>)] = [](const void* args) {
+    if (check_call(primitive_of<Args>, args) != Status::ok) return int64_t{0};
+    return Bytes(*static_cast<const Args*>(args));
+  };
+}
+
+#define GRAFT_CUDA_FAMILIES(X) \
+  X(batch_norm)                \
+  X(elementwise)
+
+#define X(family) void enter_##family(KernelTable& table);
+GRAFT_CUDA_FAMILIES(X)
+#undef X
+
+// Fills `out` for a device whose properties have been found good. device_error: last_error_text() says why.
+Status make_backend(int32_t device, Backend* out);
+
+}  // namespace graft::cuda

@@ -1,0 +1,13 @@
+// cuDNN and cuBLASLt: opened when they are first needed, never linked, so that the plug-in works without them.
+#pragma once
+#include "contract/plugin.h"
+
+namespace graft::cuda {
+
+// The library's handle for dlsym, or nullptr. `report` says which version lies where, or why it cannot be used.
+void* open_cudnn(PluginLibrary* report);
+void* open_cublaslt(PluginLibrary* report);
+
+int32_t describe_libraries(PluginLibrary* out, int32_t room);
+
+}  // namespace graft::cuda

@@ -1,0 +1,75 @@
+// Every access of a kernel to global memory, 16 bytes at a time where the data allow it. On the host the same functions
+// tell the access log of tests/cuda_on_host which thread touched what, from where in the source.
+#pragma once
+#include <cstdint>
+
+#include "kernels/cuda/platform.h"
+
+#if defined(__CUDACC__)
+#define GRAFT_SITE
+#define GRAFT_NOTE(kind, address, bytes) static_cast<void>(0)
+#else
+#include <source_location>
+#define GRAFT_SITE , std::source_location site = std::source_location::current()
+#define GRAFT_NOTE(kind, address, bytes) cuda_on_host::note_##kind(address, bytes, site)
+#endif
+
+namespace graft::cuda {
+
+template <typename T>
+__device__ inline T load(const T* address GRAFT_SITE) {
+  GRAFT_NOTE(load, address, sizeof(T));
+  return *address;
+}
+template <typename T>
+__device__ inline void store(T* address, T value GRAFT_SITE) {
+  GRAFT_NOTE(store, address, sizeof(T));
+  *address = value;
+}
+
+// N neighbouring elements; 16 bytes of them are one access.
+template <typename T, int N>
+struct alignas(N * sizeof(T) <= 16 ? N * sizeof(T) : 16) Vector {
+  T at[N];
+};
+template <typename T>
+inline constexpr int kPerVector = 16 / static_cast<int>(sizeof(T));
+
+// `aligned` is the same for all threads of a launch: memory that begins off a 16-byte border is read element by
+// element, into the same places, so that it changes the time and not the bits.
+template <int N, typename T>
+__device__ inline Vector<T, N> load_vector(const T* address, bool aligned GRAFT_SITE) {
+  Vector<T, N> v;
+  if (aligned) {
+    GRAFT_NOTE(load, address, sizeof(v));
+    v = *reinterpret_cast<const Vector<T, N>*>(address);
+  } else {
+    for (int i = 0; i < N; ++i) {
+      GRAFT_NOTE(load, address + i, sizeof(T));
+      v.at[i] = address[i];
+    }
+  }
+  return v;
+}
+template <int N, typename T>
+__device__ inline void store_vector(T* address, const Vector<T, N>& v, bool aligned GRAFT_SITE) {
+  if (aligned) {
+    GRAFT_NOTE(store, address, sizeof(v));
+    *reinterpret_cast<Vector<T, N>*>(address) = v;
+  } else {
+    for (int i = 0; i < N; ++i) {
+      GRAFT_NOTE(store, address + i, sizeof(T));
+      address[i] = v.at[i];
+    }
+  }
+}
+
+// For launchers: do all these begin on a 16-byte border? (Absent ones do.)
+template <typename... Pointers>
+bool all_aligned(const Pointers*... pointers) {
+  return ((reinterpret_cast<uintptr_t>(pointers) | ...) & 15) == 0;
+}
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace graft::cuda
