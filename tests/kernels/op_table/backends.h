@@ -8,15 +8,22 @@
 
 namespace graft::test {
 
+// Who notices an access beside a tensor, besides the guards of NaN bytes around it.
+enum class Watch {
+  guards,             // nobody: a guard that is written is found afterwards
+  address_sanitizer,  // in a build that has it: tensors lie in host memory
+  device,             // the device knows where each allocation ends: tensors end there, without a guard
+};
+
 struct BackendUnderTest {
   std::string name;                        // "cpu avx2, 3 threads"
   std::function<Status(Backend*)> create;  // unsupported: this machine lacks what it needs
   std::vector<DType> dtypes;
-  std::string same_bits;    // backends with the same word here give the same bits; "": compared with none
-  std::string needs;        // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
-  int threads = 1;          // it computes with
-  bool host_memory = true;  // the address sanitizer may watch its memory
-  bool whole = true;        // it has every primitive; else those it has are tested
+  std::string same_bits;  // backends with the same word here give the same bits; "": compared with none
+  std::string needs;      // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
+  int threads = 1;        // it computes with
+  Watch watch = Watch::address_sanitizer;
+  bool whole = true;  // it has every primitive; else those it has are tested
 };
 
 const std::vector<BackendUnderTest>& backends_under_test();

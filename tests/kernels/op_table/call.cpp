@@ -56,21 +56,22 @@ double half(uint16_t bits) {
 // One tensor between guards, in memory of the device.
 class Guarded {
  public:
-  Guarded(const Backend& backend, bool host_memory, const Bytes& content, int64_t offset)
-      : backend_(backend), host_memory_(host_memory), offset_(kGuard + offset) {
-    image_.assign(static_cast<size_t>(offset_) + content.size() + kGuard, kUnwritten);
+  Guarded(const Backend& backend, Watch watch, const Bytes& content, int64_t offset)
+      : backend_(backend), watch_(watch), behind_(watch == Watch::device ? 0 : kGuard), offset_(kGuard + offset) {
+    image_.assign(static_cast<size_t>(offset_ + behind_) + content.size(), kUnwritten);
     if (!content.empty()) std::memcpy(image_.data() + offset_, content.data(), content.size());
-    bytes_ = static_cast<int64_t>(image_.size()) + kGuard;
+    bytes_ = static_cast<int64_t>(image_.size()) + behind_;
     expect(backend_.device.allocate(backend_.self, bytes_, &memory_));
     base_ = static_cast<std::byte*>(memory_);
     base_ += (kGuard - static_cast<int64_t>(reinterpret_cast<uintptr_t>(base_) % kGuard)) % kGuard;
+    if (base_ != memory_ && behind_ == 0) fail("a device's memory begins off a multiple of {} bytes", kGuard);
     expect(backend_.device.copy(backend_.self, nullptr, base_, image_.data(), static_cast<int64_t>(image_.size()),
                                 CopyKind::host_to_device));
     expect(backend_.device.synchronize(backend_.self, nullptr));
-    watch(true);
+    watch_guards(true);
   }
   ~Guarded() {
-    watch(false);
+    watch_guards(false);
     backend_.device.release(backend_.self, memory_, bytes_);
   }
   Guarded(const Guarded&) = delete;
@@ -79,12 +80,12 @@ class Guarded {
 
   // What lies there now; says so if a guard was written.
   Bytes read_back(const std::string& name, std::string& problem) {
-    watch(false);
+    watch_guards(false);
     Bytes now(image_.size());
     expect(backend_.device.copy(backend_.self, nullptr, now.data(), base_, static_cast<int64_t>(now.size()),
                                 CopyKind::device_to_host));
     expect(backend_.device.synchronize(backend_.self, nullptr));
-    const size_t first = static_cast<size_t>(offset_), last = now.size() - kGuard;
+    const size_t first = static_cast<size_t>(offset_), last = now.size() - static_cast<size_t>(behind_);
     for (size_t i = 0; i < now.size(); ++i)
       if ((i < first || i >= last) && now[i] != kUnwritten) {
         problem += fmt::format("wrote {} {}; ", i < first ? "before" : "behind", name);
@@ -97,10 +98,10 @@ class Guarded {
   static void expect(Status status) {
     if (status != Status::ok) fail("a device function answers '{}'", name_of(status));
   }
-  void watch([[maybe_unused]] bool on) {
+  void watch_guards([[maybe_unused]] bool on) {
 #if defined(__SANITIZE_ADDRESS__)
-    if (!host_memory_) return;
-    const size_t first = static_cast<size_t>(offset_), last = image_.size() - kGuard;
+    if (watch_ != Watch::address_sanitizer) return;
+    const size_t first = static_cast<size_t>(offset_), last = image_.size() - static_cast<size_t>(behind_);
     if (on) {
       ASAN_POISON_MEMORY_REGION(base_, first);
       ASAN_POISON_MEMORY_REGION(base_ + last, static_cast<size_t>(kGuard));
@@ -111,8 +112,8 @@ class Guarded {
   }
 
   const Backend& backend_;
-  [[maybe_unused]] bool host_memory_;
-  int64_t offset_, bytes_ = 0;
+  [[maybe_unused]] Watch watch_;
+  int64_t behind_, offset_, bytes_ = 0;
   void* memory_ = nullptr;
   std::byte* base_ = nullptr;
   Bytes image_;
@@ -207,7 +208,7 @@ Status HostCall::run(const Backend& backend) {
   return call ? call(&context, args()) : Status::unsupported;
 }
 
-WatchedResult run_watched(const Backend& backend, bool host_memory, Primitive primitive, const AnyArgs& row_args,
+WatchedResult run_watched(const Backend& backend, Watch watch, Primitive primitive, const AnyArgs& row_args,
                           const Tensors& before, const OpRow& row, Placement placement) {
   WatchedResult result;
   const Roles roles = info_of(primitive).roles;
@@ -217,7 +218,7 @@ WatchedResult run_watched(const Backend& backend, bool host_memory, Primitive pr
     TensorView& view = views_of(args.bytes)[i];
     if (!view.present() || i == placement.aliased_output) continue;
     const int64_t offset = placement.elements_off * static_cast<int64_t>(size_of(view.dtype));
-    memory[i] = std::make_unique<Guarded>(backend, host_memory, before[i], offset);
+    memory[i] = std::make_unique<Guarded>(backend, watch, before[i], offset);
     view.data = memory[i]->data();
   }
   if (placement.aliases >= 0) views_of(args.bytes)[placement.aliased_output].data = memory[placement.aliases]->data();
@@ -227,7 +228,7 @@ WatchedResult run_watched(const Backend& backend, bool host_memory, Primitive pr
     result.problem += fmt::format("asks for a workspace of {} bytes; ", workspace_bytes);
     return result;
   }
-  Guarded workspace(backend, host_memory, Bytes(static_cast<size_t>(workspace_bytes), kUnwritten), 0);
+  Guarded workspace(backend, watch, Bytes(static_cast<size_t>(workspace_bytes), kUnwritten), 0);
   CallContext context{.self = backend.self, .workspace = workspace.data(), .workspace_bytes = workspace_bytes};
 
   const auto call = backend.run[static_cast<int>(primitive)];

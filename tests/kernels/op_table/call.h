@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "tests/kernels/op_table/backends.h"
 #include "tests/kernels/op_table/op_table.h"
 
 namespace graft::test {
@@ -71,9 +72,7 @@ struct WatchedResult {
 };
 
 // Runs in memory of the backend's device. Guards of NaN bytes lie at both ends of each tensor and of the workspace,
-// which has exactly the size that the backend asks for. `host_memory`: the address sanitizer watches the guards as
-// well.
-WatchedResult run_watched(const Backend&, bool host_memory, Primitive, const AnyArgs&, const Tensors&, const OpRow&,
-                          Placement);
+// which has exactly the size that the backend asks for.
+WatchedResult run_watched(const Backend&, Watch, Primitive, const AnyArgs&, const Tensors&, const OpRow&, Placement);
 
 }  // namespace graft::test

@@ -94,7 +94,7 @@ std::string check_row(const BackendUnderTest& under_test, const Backend& backend
   const AnyArgs args = typed_args(entry.primitive, row, dtype);
   const Tensors before = contents(entry.primitive, row, dtype, dtype);
   const auto run = [&](Placement placement) {
-    return run_watched(backend, under_test.host_memory, entry.primitive, args, before, row, placement);
+    return run_watched(backend, under_test.watch, entry.primitive, args, before, row, placement);
   };
 
   const WatchedResult aligned = run({.aliased_output = row.aliased_output, .aliases = row.aliases});
@@ -124,7 +124,7 @@ std::string check_row(const BackendUnderTest& under_test, const Backend& backend
 Tensors results_of(const BackendUnderTest& under_test, const Backend& backend, const OpEntry& entry, const OpRow& row,
                    DType dtype) {
   WatchedResult result =
-      run_watched(backend, under_test.host_memory, entry.primitive, typed_args(entry.primitive, row, dtype),
+      run_watched(backend, under_test.watch, entry.primitive, typed_args(entry.primitive, row, dtype),
                   contents(entry.primitive, row, dtype, dtype), row, {});
   return std::move(result.tensors);
 }

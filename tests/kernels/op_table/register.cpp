@@ -75,7 +75,7 @@ void check_kernel_list(const BackendUnderTest& entry) {
       if (row.expected != Status::ok) continue;
       const DType dtype = entry.dtypes.front();
       const WatchedResult result =
-          run_watched(*backend, entry.host_memory, op.primitive, typed_args(op.primitive, row, dtype),
+          run_watched(*backend, entry.watch, op.primitive, typed_args(op.primitive, row, dtype),
                       contents(op.primitive, row, dtype, dtype), row, {});
       if (result.status == Status::ok && !result.kernel.empty()) ran.insert(name_of(op.primitive));
       break;

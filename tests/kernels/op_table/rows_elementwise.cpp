@@ -170,6 +170,7 @@ void add_elementwise_rows(OpEntries& table) {
       .row(outer(1), repeat(1), inner(1))
       .row(outer(3), repeat(4), inner(16))
       .row(outer(2), repeat(49), inner(33))
+      .row(outer(3), repeat(37), inner(20))  // more than one block of a GPU, 16 bytes at a time
       .row(outer(1), repeat(9), inner(64))
       .row(outer(5), repeat(105), inner(1))                               // stochastic depth
       .row(outer(1), repeat(1), inner(1031))                              // dropout

@@ -17,17 +17,19 @@ void for_each_element(const TensorView& x, auto f) {
   for (int64_t e = 0; e < x.numel(); ++e) f(e, e % channels);
 }
 
-// y: (|x| + |mean|) · |weight| / √(var + eps) + |bias| + |residual|; mean: Σ|x| / m; var is as exact as a sum of
-// squares
+// mean: Σ|x| / m; y: (|x| + Σ|x| / m) · |weight| / √(var + eps) + |bias| + |residual|, as it inherits what the mean
+// lost; var is as exact as a sum of squares
 void training_magnitude(const BatchNormTrainingArgs& call, const BatchNormTrainingArgs& magnitude) {
   const auto m = static_cast<double>(call.x.shape.rows());
   for_each_element(call.x, [&](int64_t e, int64_t c) {
-    const double x_size = std::abs(numbers(call.x)[e]) + std::abs(numbers(call.mean)[c]);
+    magnitude.mean.as<double>()[c] += std::abs(numbers(call.x)[e]) / m;
+    magnitude.var.as<double>()[c] = numbers(call.var)[c];
+  });
+  for_each_element(call.x, [&](int64_t e, int64_t c) {
+    const double x_size = std::abs(numbers(call.x)[e]) + numbers(magnitude.mean)[c];
     const double scale = std::abs(numbers(call.weight)[c]) / std::sqrt(numbers(call.var)[c] + call.eps);
     magnitude.y.as<double>()[e] = x_size * scale + std::abs(numbers(call.bias)[c]) +
                                   (call.residual.present() ? std::abs(numbers(call.residual)[e]) : 0);
-    magnitude.mean.as<double>()[c] += std::abs(numbers(call.x)[e]) / m;
-    magnitude.var.as<double>()[c] = numbers(call.var)[c];
   });
 }
 

@@ -144,7 +144,7 @@ int rows_that_notice(const Mistake& mistake) {
   Backend wrong = reference_backend();
   wrong.run[static_cast<int>(mistake.primitive)] = mistake.run;
   const BackendUnderTest under_test = {
-      .name = "wrong", .create = nullptr, .dtypes = {DType::f32}, .same_bits = "", .host_memory = false};
+      .name = "wrong", .create = nullptr, .dtypes = {DType::f32}, .same_bits = "", .watch = Watch::guards};
   const OpEntry& entry = op_entry(mistake.primitive);
   return static_cast<int>(std::count_if(entry.rows.begin(), entry.rows.end(), [&](const OpRow& row) {
     return !check_row(under_test, wrong, reference_backend(), entry, row, DType::f32).empty();
