@@ -1,0 +1,32 @@
+// The op table on the CUDA backend whose kernels g++ compiled, threads in three orders: within the bounds, and the same
+// bits.
+#include "kernels/cuda/cuda_backend.h"
+#include "tests/cuda_on_host/control.h"
+#include "tests/kernels/op_table/register.h"
+
+namespace graft::test {
+
+namespace {
+
+using cuda_on_host::Order;
+
+BackendUnderTest on_host(Order order, const char* word) {
+  return {.name = std::string("cuda on host, ") + word,
+          .create =
+              [order](Backend* backend) {
+                cuda_on_host::options().order = order;
+                return cuda::make_backend(0, backend);
+              },
+          .dtypes = {DType::f32},
+          .same_bits = "cuda on host",
+          .watch = Watch::device,
+          .whole = false};
+}
+
+const std::vector<BackendUnderTest> kBackends = {on_host(Order::forward, "forward"), on_host(Order::reverse, "reverse"),
+                                                 on_host(Order::random, "random")};
+const bool kRegistered = (register_op_table(kBackends), true);
+
+}  // namespace
+
+}  // namespace graft::test

@@ -1,0 +1,166 @@
+// How much memory traffic each kernel makes, from the addresses it touches: the committed table of what is allowed.
+//
+//   per access   sectors a warp's loads or stores request over the fewest that hold the bytes used; 1: coalesced
+//   reuse        distinct sectors of each block, summed, over those of the grid; 1: nothing is read by two blocks
+//   passes       sectors of the whole call over those of its tensors, each counted once: how often the tensors move
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "tests/cuda_on_host/access_log.h"
+#include "tests/cuda_on_host/control.h"
+#include "tests/kernels/op_table/call.h"
+#include "tests/kernels/op_table/op_case.h"
+
+namespace graft::test {
+
+namespace {
+
+constexpr double kStream = 1.05;
+
+struct Allowed {
+  const char* kernel;  // how the demangled name begins, after the namespace
+  double loads = kStream, stores = kStream, reuse = kStream;
+};
+
+struct Measured {
+  std::map<std::string, cuda_on_host::KernelAccesses> kernels;
+  double passes = 0;
+};
+
+// Runs one call of `args`, whose views have shapes and types but no memory, on tensors of ones.
+template <typename Args>
+Measured measure(Args args) {
+  cuda_on_host::reset();
+  Backend backend;
+  REQUIRE(cuda::make_backend(0, &backend) == Status::ok);
+  const auto allocate = [&](int64_t bytes) {
+    void* memory = nullptr;
+    REQUIRE(backend.device.allocate(backend.self, bytes, &memory) == Status::ok);
+    return memory;
+  };
+  double tensor_sectors = 0;
+  for (int i = 0; i < Args::kRoles.total(); ++i) {
+    TensorView& view = views_of(&args)[i];
+    if (!view.present()) continue;
+    view.data = allocate(view.bytes());
+    const std::vector<float> ones(static_cast<size_t>(view.numel()), 1);
+    REQUIRE(backend.device.copy(backend.self, nullptr, view.data, ones.data(), view.bytes(),
+                                CopyKind::host_to_device) == Status::ok);
+    REQUIRE(backend.device.synchronize(backend.self, nullptr) == Status::ok);
+    tensor_sectors += static_cast<double>((view.bytes() + 31) / 32);
+  }
+  constexpr auto primitive = primitive_of<Args>;
+  const int64_t bytes = backend.workspace_bytes(backend.self, primitive, &args);
+  CallContext call{.self = backend.self, .workspace = allocate(bytes), .workspace_bytes = bytes};
+  Measured measured;
+  {
+    const cuda_on_host::AccessLog log;
+    REQUIRE(backend.run[static_cast<int>(primitive)](&call, &args) == Status::ok);
+    REQUIRE(backend.device.synchronize(backend.self, nullptr) == Status::ok);
+    measured.kernels = log.report();
+  }
+  for (const auto& [name, k] : measured.kernels)
+    measured.passes += static_cast<double>(k.loads.sectors_of_grid + k.stores.sectors_of_grid) / tensor_sectors;
+  backend.destroy(backend.self);
+  cuda_on_host::reset();
+  return measured;
+}
+
+// GRAFT_SHOW=1 prints the table.
+template <typename... Args>
+void show(fmt::format_string<Args...> format, Args&&... args) {
+  if (std::getenv("GRAFT_SHOW") != nullptr) fmt::print(format, std::forward<Args>(args)...);
+}
+
+void check(const Measured& measured, double passes, std::initializer_list<Allowed> allowed) {
+  CHECK(measured.kernels.size() == allowed.size());
+  for (const auto& [name, k] : measured.kernels) {
+    const std::string begin = name.substr(name.find("cuda::") + 6);
+    const auto row =
+        std::find_if(allowed.begin(), allowed.end(), [&](const Allowed& a) { return begin.starts_with(a.kernel); });
+    INFO(begin);
+    REQUIRE(row != allowed.end());
+    CHECK(k.loads.per_access() <= row->loads);
+    CHECK(k.stores.per_access() <= row->stores);
+    CHECK(k.loads.reuse() <= row->reuse);
+    CHECK(k.stores.reuse() <= kStream);
+    show("{:<46} per access {:.3f} loads, {:.3f} stores; reuse {:.3f}\n",
+         begin.substr(0, begin.find('(')).substr(0, 46), k.loads.per_access(), k.stores.per_access(), k.loads.reuse());
+  }
+  show("  passes {:.3f}, at most {:.3f}\n", measured.passes, passes * kStream);
+  CHECK(measured.passes <= passes * kStream);
+  CHECK(measured.passes >= passes / kStream);  // a bound that no longer says anything is tightened
+}
+
+TensorView floats(const Shape& shape) { return {nullptr, shape, DType::f32}; }
+
+}  // namespace
+
+TEST_CASE("elementwise kernels move each tensor once, at a size with a tail") {
+  const Shape shape = {40001};
+  check(measure(ActivateArgs{.x = floats(shape), .y = floats(shape), .activation = Activation::silu}), 1,
+        {{"map_kernel<"}});
+  check(measure(AddArgs{.a = floats(shape), .b = floats(shape), .y = floats(shape), .activation = Activation::relu}), 1,
+        {{"map_kernel<"}});
+  check(measure(ActivateBackwardArgs{.saved = floats(shape), .dy = floats(shape), .dx = floats(shape)}), 1,
+        {{"map_kernel<"}});
+  check(measure(ScaleArgs{.x = floats(shape), .y = floats(shape), .factor = 2}), 1, {{"map_kernel<"}});
+}
+
+TEST_CASE("multiply reads its factors from L2: once in a block") {
+  const MultiplyArgs args{.x = floats({4, 14, 14, 64}),
+                          .s = floats({4, 64}),
+                          .y = floats({4, 14, 14, 64}),
+                          .outer = 4,
+                          .repeat = 196,
+                          .inner = 64};
+  // a block of 1,024 elements touches at most two rows of s, 64 floats each: 16 sectors beside 128 of x
+  check(measure(args), 1, {{.kernel = "multiply_kernel<", .reuse = 1.0 + 16.0 / 128}});
+}
+
+// [2048, 64]: tensors x and y of 512 kB beside vectors of 256 bytes.
+TEST_CASE("batch norm in training reads x twice and writes y once") {
+  const Shape x = {2, 32, 32, 64}, c = {64};
+  // x, x, y over x, y: 1.5 times the tensors. Every block reads the first row too, 8 of its sectors, and slabs of 64
+  // rows hold 512; the per-channel vectors of the last pass lie in L2.
+  check(measure(BatchNormTrainingArgs{.x = floats(x),
+                                      .weight = floats(c),
+                                      .bias = floats(c),
+                                      .y = floats(x),
+                                      .mean = floats(c),
+                                      .var = floats(c),
+                                      .activation = Activation::relu}),
+        1.5,
+        {{.kernel = "batch_norm_moments_kernel<", .reuse = 1.0 + 8.0 / 512 + 0.01},
+         {.kernel = "batch_norm_statistics_kernel<", .reuse = 2},
+         {.kernel = "batch_norm_normalise_kernel<", .reuse = 1.0 + 4 * 8.0 / 512 + 0.01}});
+}
+
+TEST_CASE("batch norm in inference is one pass") {
+  const Shape x = {2, 32, 32, 64}, c = {64};
+  check(
+      measure(BatchNormInferenceArgs{
+          .x = floats(x), .weight = floats(c), .bias = floats(c), .mean = floats(c), .var = floats(c), .y = floats(x)}),
+      1, {{.kernel = "batch_norm_normalise_kernel<", .reuse = 1.0 + 4 * 8.0 / 512 + 0.01}});
+}
+
+TEST_CASE("batch norm backward reads x and dy twice and writes dx once") {
+  const Shape x = {2, 32, 32, 64}, c = {64};
+  check(measure(BatchNormBackwardArgs{.x = floats(x),
+                                      .dy = floats(x),
+                                      .weight = floats(c),
+                                      .mean = floats(c),
+                                      .var = floats(c),
+                                      .dx = floats(x),
+                                      .dweight = floats(c),
+                                      .dbias = floats(c)}),
+        5.0 / 3,
+        {{.kernel = "batch_norm_gradient_sums_kernel<", .reuse = 1.0 + 2 * 8.0 / 1024 + 0.01},
+         {.kernel = "batch_norm_gradients_kernel<", .reuse = 2},
+         {.kernel = "batch_norm_dx_kernel<", .reuse = 1.0 + 5 * 8.0 / 1024 + 0.01}});
+}
+
+}  // namespace graft::test
