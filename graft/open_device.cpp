@@ -1,5 +1,8 @@
 #include "graft/open_device.h"
 
+#include <charconv>
+
+#include "core/cuda_plugin.h"
 #include "core/error.h"
 #include "core/usable_cpus.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -7,20 +10,51 @@
 
 namespace graft {
 
+namespace {
+
+std::shared_ptr<Device> open_cpu(int threads) {
+  Backend backend;
+  const CpuOptions options{.threads = threads > 0 ? threads : usable_cpus()};
+  const Status status = graft_cpu_backend(&options, &backend);
+  GRAFT_CHECK(status != Status::invalid_argument,
+              "GRAFT_MAX_ISA names no instruction set: sse4, avx2 and avx512 are known");
+  GRAFT_CHECK(status == Status::ok,
+              "the CPU backend cannot be used on this machine: {}; the device \"reference\" works",
+              status == Status::unsupported ? "it needs a processor with SSE4" : name_of(status));
+  return Device::create(backend);
+}
+
+std::shared_ptr<Device> open_reference() {
+  Backend backend;
+  const Status status = graft_reference_backend(&backend);
+  GRAFT_CHECK(status == Status::ok, "the reference backend cannot be used: {}", name_of(status));
+  return Device::create(backend);
+}
+
+}  // namespace
+
+std::optional<int> cuda_index(std::string_view name) {
+  if (name == "cuda") return 0;
+  constexpr std::string_view kPrefix = "cuda:";
+  int index = 0;
+  if (!name.starts_with(kPrefix)) return {};
+  name.remove_prefix(kPrefix.size());
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+  if (error != std::errc() || end != name.data() + name.size() || index < 0) return {};
+  return index;
+}
+
+bool is_device_name(std::string_view name) {
+  return name == "auto" || name == "cpu" || name == "reference" || cuda_index(name);
+}
+
 std::shared_ptr<Device> open_device(const DeviceOptions& options) {
   GRAFT_CHECK(options.threads >= 0, "a device cannot have {} threads", options.threads);
-  Backend backend;
-  Status status = Status::unsupported;
-  if (options.name == "cpu") {
-    const CpuOptions cpu{.threads = options.threads > 0 ? options.threads : usable_cpus()};
-    status = graft_cpu_backend(&cpu, &backend);
-  } else if (options.name == "reference") {
-    status = graft_reference_backend(&backend);
-  } else {
-    fail("there is no device \"{}\"; use \"cpu\" or \"reference\"", options.name);
-  }
-  GRAFT_CHECK(status == Status::ok, "the {} backend cannot be used on this machine: {}", options.name, name_of(status));
-  return Device::create(backend);
+  GRAFT_CHECK(is_device_name(options.name),
+              "there is no device \"{}\"; auto, cpu, reference, cuda and cuda:N are known", options.name);
+  if (options.name == "reference") return open_reference();
+  if (const auto index = cuda_index(options.name)) return open_cuda(*index);
+  return open_cpu(options.threads);  // auto too, until the CUDA backend has every primitive
 }
 
 }  // namespace graft

@@ -5,8 +5,10 @@
 namespace graft {
 
 struct DeviceOptions {
-  std::string name = "cpu";  // "cpu": graft's own kernels; "reference": plain loops, slow, to compare with
-  int threads = 0;           // the calling thread included; 0: as many as the process may use
+  // "cpu": graft's own kernels; "reference": plain loops, slow, to compare with; "cuda" or "cuda:N": an NVIDIA GPU;
+  // "auto": the fastest that is here. What is asked for and cannot be used is an Error: nothing takes its place.
+  std::string name = "auto";
+  int threads = 0;  // of the CPU, the calling thread included; 0: as many as the process may use
 };
 
 }  // namespace graft

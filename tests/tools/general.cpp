@@ -167,7 +167,8 @@ TEST_CASE("a GPU that is asked for is not replaced by the CPU") {
   const auto run =
       run_graft({"predict", (folder / "tiny.h5").string(), (folder / "a.png").string(), "--device", "cuda"});
   CHECK(run.code == 1);
-  CHECK_THAT(run.err, Contains("no GPU backend in this build"));
+  CHECK_THAT(run.err, Contains("there is no NVIDIA driver") || Contains("cuda:0 cannot be used") ||
+                          Contains("CUDA plug-in is not here"));
   CHECK(run.out.empty());
 }
 
