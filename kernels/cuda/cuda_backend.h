@@ -38,6 +38,7 @@ void enter_workspace(KernelTable& table) {
 
 #define GRAFT_CUDA_FAMILIES(X) \
   X(batch_norm)                \
+  X(batch_norm_backward)       \
   X(elementwise)
 
 #define X(family) void enter_##family(KernelTable& table);
