@@ -23,6 +23,14 @@ struct Tiling {
   int64_t slabs = 0, slab_rows = 0;  // blocks down
   dim3 grid() const { return dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(slabs)); }
   dim3 block() const { return dim3(static_cast<unsigned>(columns), static_cast<unsigned>(lanes)); }
+
+  // At most `most` slabs, each of whole steps: rows that keep a block busy once.
+  void cut_rows(int64_t most) {
+    const int64_t step = int64_t{lanes} * kUnroll, wanted = ceil_div(rows, step);
+    slabs = wanted < most ? wanted : most;
+    slab_rows = slabs > 0 ? ceil_div(ceil_div(rows, slabs), step) * step : 0;
+    if (slabs > 0) slabs = ceil_div(rows, slab_rows);
+  }
 };
 
 template <typename T>
@@ -33,10 +41,7 @@ Tiling tiling_of(int64_t rows, int64_t channels) {
   while (t.columns < wide && t.columns < 32) t.columns *= 2;
   t.lanes = kThreads / t.columns;
   t.tiles = ceil_div(wide, t.columns);
-  const int64_t finest = int64_t{t.lanes} * kUnroll;  // rows that keep a block busy for one step
-  t.slabs = ceil_div(rows, finest) < kMaxSlabs ? ceil_div(rows, finest) : kMaxSlabs;
-  if (t.slabs > 0)
-    t.slab_rows = ceil_div(ceil_div(rows, t.slabs), finest) * finest, t.slabs = ceil_div(rows, t.slab_rows);
+  t.cut_rows(kMaxSlabs);
   return t;
 }
 
@@ -50,11 +55,19 @@ inline LaunchConfig merge_config(const char* name, int64_t channels) {
   return {name, dim3(static_cast<unsigned>(ceil_div(channels, kMergeColumns))), dim3(kMergeColumns, kMergeRows)};
 }
 
-// Merges the lanes of each column, lane 0 ends with the whole: lane l takes in l + half, a fixed order.
+// The sum of some values; what merge_lanes asks of the things it merges.
+struct Sum {
+  float value = 0;
+  __device__ void merge(const Sum& other) { value += other.value; }
+};
+
+// Merges the lanes of each column, lane 0 ends with the whole: lane l takes in l + half, a fixed order. A block may
+// hold several matrices, one behind the other along z.
 template <typename Sums, int kN>
 __device__ void merge_lanes(Sums (&mine)[kN]) {
   GRAFT_SHARED(Sums, shared, [kThreads * kN]);
-  const unsigned stride = blockDim.x * blockDim.y, self = threadIdx.y * blockDim.x + threadIdx.x;
+  const unsigned stride = blockDim.x * blockDim.y * blockDim.z;
+  const unsigned self = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
   for (int k = 0; k < kN; ++k) shared[k * stride + self] = mine[k];
   for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
     __syncthreads();

@@ -39,7 +39,8 @@ void enter_workspace(KernelTable& table) {
 #define GRAFT_CUDA_FAMILIES(X) \
   X(batch_norm)                \
   X(batch_norm_backward)       \
-  X(elementwise)
+  X(elementwise)               \
+  X(reduction)
 
 #define X(family) void enter_##family(KernelTable& table);
 GRAFT_CUDA_FAMILIES(X)
