@@ -40,7 +40,8 @@ void enter_workspace(KernelTable& table) {
   X(batch_norm)                \
   X(batch_norm_backward)       \
   X(elementwise)               \
-  X(reduction)
+  X(reduction)                 \
+  X(softmax)
 
 #define X(family) void enter_##family(KernelTable& table);
 GRAFT_CUDA_FAMILIES(X)

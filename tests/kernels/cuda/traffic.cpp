@@ -188,4 +188,25 @@ TEST_CASE("broadcast writes y once, from rows in L2") {
         1, {{.kernel = "broadcast_kernel<", .reuse = 13}});  // each of 49 blocks reads one row of four, or two
 }
 
+// 1,000 classes: 125 sectors a row, held in registers.
+TEST_CASE("softmax kernels move each tensor once") {
+  const Shape shape = {64, 1000};
+  check(measure(SoftmaxArgs{.x = floats(shape), .y = floats(shape)}), 1, {{"softmax_kernel<"}});
+  check(measure(SoftmaxBackwardArgs{.y = floats(shape), .dy = floats(shape), .dx = floats(shape)}), 1,
+        {{"softmax_backward_kernel<"}});
+}
+
+TEST_CASE("cross-entropy reads the logits once, and its backward writes as much") {
+  const Shape shape = {64, 1000};
+  const TensorView targets = {nullptr, {64}, DType::i64};
+  // W lies in L2 for every block, and each row's loss is written and read: 8 + 8 sectors beside 8,000
+  check(measure(SoftmaxCrossEntropyArgs{.logits = floats(shape), .targets = targets, .loss = floats({1})}), 1,
+        {{.kernel = "cross_entropy_weights_kernel"},
+         {.kernel = "cross_entropy_rows_kernel<"},
+         {.kernel = "reduce_kernel<"}});
+  check(measure(SoftmaxCrossEntropyBackwardArgs{
+            .logits = floats(shape), .targets = targets, .dloss = floats({1}), .dlogits = floats(shape)}),
+        1, {{.kernel = "cross_entropy_weights_kernel"}, {.kernel = "cross_entropy_backward_kernel<"}});
+}
+
 }  // namespace graft::test

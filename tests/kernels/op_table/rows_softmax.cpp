@@ -66,6 +66,7 @@ void cross_entropy_rows(auto& entry) {
       .row(logits{2, 17}, with<class_weights>)
       .row(logits{7, 33}, with<class_weights>, label_smoothing(0.2))
       .row(logits{16, 1000}, label_smoothing(0.1))
+      .row(logits{9, 1030}, with<class_weights>, label_smoothing(0.1))
       .row(logits{1, 64}, label_smoothing(1))
       .row(logits{3, 5}, targets{3}.filled(values({0, 4, 0})), class_weights{5}.filled(values({1, 0, 2, 0, 0.5})))
       .row(logits{3, 5}, targets{3}.filled(values({0, 5, 1})))   // NaN everywhere: a label out of range
@@ -93,6 +94,8 @@ void add_softmax_rows(OpEntries& table) {
       .row(x{5, 17}.filled(uniform(90, 100)))  // e^100 is not an f32
       .row(x{3, 33}.filled(uniform(-100, -90)))
       .row(x{2, 1000}.filled(uniform(-8, 8)))
+      .row(x{9, 1030}.filled(uniform(-8, 8)))
+      .row(x{9, 31}.filled(uniform(-8, 8)))
       .row(x{0, 5})
       .row(x{5, 8}.filled(values({1e30, -1e30, 0, 3})))
       .row(x{3, 15}.filled(values({0, -kInf, 1})))
@@ -113,6 +116,8 @@ void add_softmax_rows(OpEntries& table) {
       .row(y{2, 16}.filled(uniform(0, 0.1)))
       .row(y{5, 17}.filled(uniform(0, 0.1)))
       .row(y{3, 1000}.filled(uniform(0, 0.002)))
+      .row(y{9, 1030}.filled(uniform(0, 0.002)))
+      .row(y{9, 31}.filled(uniform(0, 0.06)))
       .row(y{0, 5})
       .row(y{3, 5}, dy{5, 3}, invalid("dy is transposed"))
       .bench(y{256, 1000});
