@@ -176,10 +176,43 @@ Status batch_norm_inference(CallContext& call, const BatchNormInferenceArgs& a) 
   return normalise(call, a, tiling_of(a.x), "batch_norm_inference");
 }
 
+// ---- running ← (1 − momentum) · running + momentum · batch, the variance unbiased: · m / (m − 1)
+
+struct RunningArgs {
+  const float *mean, *var;
+  const int64_t* flag;  // nullptr, or read on the device: nothing moves while it is up
+  float *running_mean, *running_var;
+  int64_t channels;
+  float keep, take_mean, take_var;
+};
+
+__global__ __launch_bounds__(kThreads) void update_running_stats_kernel(RunningArgs a) {
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (c >= a.channels || (a.flag != nullptr && load(a.flag) != 0)) return;
+  store(a.running_mean + c, a.keep * load(a.running_mean + c) + a.take_mean * load(a.mean + c));
+  store(a.running_var + c, a.keep * load(a.running_var + c) + a.take_var * load(a.var + c));
+}
+
+Status update_running_stats(CallContext& call, const UpdateRunningStatsArgs& a) {
+  const double bessel = static_cast<double>(a.rows) / static_cast<double>(a.rows - 1);
+  const RunningArgs r{.mean = a.mean.as<float>(),
+                      .var = a.var.as<float>(),
+                      .flag = a.flag.as<int64_t>(),
+                      .running_mean = a.running_mean.as<float>(),
+                      .running_var = a.running_var.as<float>(),
+                      .channels = a.mean.numel(),
+                      .keep = static_cast<float>(1 - a.momentum),
+                      .take_mean = static_cast<float>(a.momentum),
+                      .take_var = static_cast<float>(a.momentum * bessel)};
+  const auto blocks = static_cast<unsigned>(ceil_div(r.channels, kThreads));
+  return launch(call, {"update_running_stats", dim3(blocks), dim3(kThreads)}, update_running_stats_kernel, r);
+}
+
 void enter_batch_norm(KernelTable& table) {
   enter<BatchNormTrainingArgs, batch_norm_training>(table);
   enter_workspace<BatchNormTrainingArgs, training_workspace>(table);
   enter<BatchNormInferenceArgs, batch_norm_inference>(table);
+  enter<UpdateRunningStatsArgs, update_running_stats>(table);
 }
 
 }  // namespace graft::cuda

@@ -209,4 +209,32 @@ TEST_CASE("cross-entropy reads the logits once, and its backward writes as much"
         1, {{.kernel = "cross_entropy_weights_kernel"}, {.kernel = "cross_entropy_backward_kernel<"}});
 }
 
+// Their scalars lie in one sector each, which every block reads.
+TEST_CASE("optimisers read each tensor once and write what moves once") {
+  const Shape shape = {40001};
+  const TensorView rate = {nullptr, {1}, DType::f64}, number = {nullptr, {1}, DType::i64};
+  check(measure(CheckFiniteArgs{.x = floats(shape), .flag = number}), 1, {{"check_finite_kernel"}});
+  check(measure(SgdArgs{.gradient = floats(shape),
+                        .learning_rate = rate,
+                        .step = number,
+                        .parameter = floats(shape),
+                        .velocity = floats(shape),
+                        .momentum = 0.9}),
+        5.0 / 3, {{"update_kernel<"}});
+  check(measure(AdamWArgs{.gradient = floats(shape),
+                          .learning_rate = rate,
+                          .step = number,
+                          .parameter = floats(shape),
+                          .m = floats(shape),
+                          .v = floats(shape)}),
+        7.0 / 4, {{"update_kernel<"}});
+}
+
+TEST_CASE("running statistics are read and written once") {
+  const Shape c = {2048};
+  check(measure(UpdateRunningStatsArgs{
+            .mean = floats(c), .var = floats(c), .running_mean = floats(c), .running_var = floats(c), .rows = 2}),
+        6.0 / 4, {{"update_running_stats_kernel"}});
+}
+
 }  // namespace graft::test

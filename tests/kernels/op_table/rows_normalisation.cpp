@@ -188,6 +188,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(mean{33}, rows(64), flag{1}.filled(values({1})))  // nothing moves
       .row(mean{64}, rows(int64_t{1} << 33), momentum(1))
       .row(mean{5}, rows(3), momentum(0))
+      .row(mean{300}, rows(3136), with<flag>)
       .row(mean{0}, rows(35))
       .row(mean{7}, rows(1), invalid("one value has no variance"))
       .row(mean{7}, rows(-5), invalid("a negative number of rows"))

@@ -57,7 +57,9 @@ void add_optimiser_rows(OpEntries& table) {
       .row(x{17}.filled(with_value_at(16, -kInf)))
       .row(x{1031}.filled(with_value_at(1030, kNan)))
       .row(x{1031}.filled(with_value_at(511, kInf)))
-      .row(x{64}.filled(values({kInf, -kInf})))  // their sum is NaN, their product too
+      .row(x{1'050'000}.filled(with_value_at(1'049'999, kNan)))  // beyond 1,024 blocks of 1,024
+      .row(x{64}.filled(values({kInf, -kInf})))                  // their sum is NaN, their product too
+      .row(x{4099}.filled(values({kNan})))                       // many see one
       .row(x{64}.filled(with_value_at(31, kNan)), with_flag(1))
       .bench(x{1 << 22});
 
