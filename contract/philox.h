@@ -3,13 +3,19 @@
 #pragma once
 #include <cstdint>
 
+#if defined(__CUDACC__)  // a function of the device too
+#define GRAFT_ANYWHERE __host__ __device__
+#else
+#define GRAFT_ANYWHERE
+#endif
+
 namespace graft {
 
 struct PhiloxBlock {
   uint32_t word[4];
 };
 
-constexpr PhiloxBlock philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
+GRAFT_ANYWHERE constexpr PhiloxBlock philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   uint32_t c[4] = {static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
                    static_cast<uint32_t>(counter_high), static_cast<uint32_t>(counter_high >> 32)};

@@ -41,6 +41,7 @@ void enter_workspace(KernelTable& table) {
   X(batch_norm_backward)       \
   X(elementwise)               \
   X(optimiser)                 \
+  X(random)                    \
   X(reduction)                 \
   X(softmax)
 

@@ -237,4 +237,9 @@ TEST_CASE("running statistics are read and written once") {
         6.0 / 4, {{"update_running_stats_kernel"}});
 }
 
+TEST_CASE("a random mask is written once") {
+  check(measure(BernoulliMaskArgs{.state = {nullptr, {2}, DType::i64}, .y = floats({40001}), .probability = 0.2}), 1,
+        {{.kernel = "bernoulli_mask_kernel", .reuse = 40}});  // each of 40 blocks reads the state
+}
+
 }  // namespace graft::test
