@@ -40,6 +40,7 @@ void enter_workspace(KernelTable& table) {
   X(batch_norm)                \
   X(batch_norm_backward)       \
   X(elementwise)               \
+  X(layout)                    \
   X(optimiser)                 \
   X(random)                    \
   X(reduction)                 \

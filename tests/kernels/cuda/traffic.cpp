@@ -240,6 +240,39 @@ TEST_CASE("running statistics are read and written once") {
 TEST_CASE("a random mask is written once") {
   check(measure(BernoulliMaskArgs{.state = {nullptr, {2}, DType::i64}, .y = floats({40001}), .probability = 0.2}), 1,
         {{.kernel = "bernoulli_mask_kernel", .reuse = 40}});  // each of 40 blocks reads the state
+
+TEST_CASE("fill and cast move each element once, at a size with a tail") {
+  const Shape shape = {40001};
+  check(measure(FillArgs{.y = floats(shape), .value = 1}), 1, {{"fill_kernel<"}});
+  check(measure(CastArgs{.x = floats(shape), .y = {nullptr, shape, DType::bf16}}), 1, {{"cast_kernel<"}});
+  check(measure(CastArgs{.x = {nullptr, shape, DType::u8}, .y = floats(shape)}), 1, {{"cast_kernel<"}});
+}
+
+TEST_CASE("permute moves each element once, through tiles where the last axis changes") {
+  const auto permuted = [](const Shape& x, const Shape& y, std::initializer_list<int32_t> order) {
+    PermuteArgs args{.x = floats(x), .y = floats(y)};
+    std::copy(order.begin(), order.end(), args.order);
+    return measure(args);
+  };
+  check(permuted({2, 64, 96}, {2, 96, 64}, {0, 2, 1}), 1, {{"transpose_kernel<"}});
+  check(permuted({1, 64, 64, 3}, {1, 3, 64, 64}, {0, 3, 1, 2}), 1, {{"transpose_kernel<"}});
+  check(permuted({1, 3, 64, 64}, {1, 64, 64, 3}, {0, 2, 3, 1}), 1, {{"transpose_kernel<"}});
+  check(permuted({2, 37, 3, 16}, {3, 2, 37, 16}, {2, 0, 1, 3}), 1, {{"copy_rows_kernel<"}});
+}
+
+TEST_CASE("copy_slice and the subsampled shortcut touch only what they move") {
+  const Shape slice = {64, 64}, whole = {64, 128};
+  // 2·|x| over |x| + |y|
+  check(
+      measure(CopySliceArgs{
+          .x = floats(slice), .y = floats(whole), .outer = 64, .count = 64, .x_row = 64, .y_row = 128, .y_begin = 64}),
+      2.0 / 3, {{"copy_rows_kernel<"}});
+  const Shape large = {2, 16, 16, 16}, small = {2, 8, 8, 32};
+  // |y| and a quarter of |x|, |x| = 2·|y|; back: |x| and the half of |y| that x has channels for
+  check(measure(SubsamplePadArgs{.x = floats(large), .y = floats(small), .stride = 2, .before = 8}), 1.5 / 3,
+        {{"subsample_pad_kernel<"}});
+  check(measure(SubsamplePadBackwardArgs{.dy = floats(small), .dx = floats(large), .stride = 2, .before = 8}), 2.5 / 3,
+        {{"subsample_pad_backward_kernel<"}});
 }
 
 }  // namespace graft::test

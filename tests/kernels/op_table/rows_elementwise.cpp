@@ -211,7 +211,8 @@ void add_elementwise_rows(OpEntries& table) {
   fill_case.bound(exact()).loose<y>();
   fill_case.row(y{2, 3, 5, 7}, value(0.375)).row(y{0, 3}, value(1)).row(y{1}, value(-3)).row(y{1031}, value(0));
   fill_case.row(y{17}, value(kNan)).row(y{17}, value(-kInf)).row(y{17}, value(0.1));
-  for (DType type : {DType::bf16, DType::f16, DType::i64, DType::u8}) fill_case.row(y{37}.as(type), value(5));
+  for (DType type : {DType::bf16, DType::f16, DType::i64, DType::u8})
+    fill_case.row(y{37}.as(type), value(5)).row(y{4200}.as(type), value(5));
   fill_case.bench(y{16, 56, 56, 64}, value(0));
 
   auto cast_case = op_case<CastArgs>(table, [](auto&) {});
@@ -219,7 +220,7 @@ void add_elementwise_rows(OpEntries& table) {
   constexpr DType kAll[] = {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::u8};
   for (DType from : kAll)
     for (DType to : kAll) {
-      cast_case.row(x{1031}.as(from).filled(cast_contents(from)), y{1031}.as(to));
+      cast_case.row(x{2055}.as(from).filled(cast_contents(from)), y{2055}.as(to));
       cast_case.row(x{3, 5}.as(from).filled(cast_contents(from)), y{3, 5}.as(to));
       cast_case.row(x{0}.as(from), y{0}.as(to));
     }

@@ -25,6 +25,11 @@ void add_layout_rows(OpEntries& table) {
       .row(x{2, 7, 3, 5}, order({0, 2, 3, 1}))
       .row(x{64, 3, 7, 5}, order({0, 2, 3, 1}))
       .row(x{33, 17}, order({1, 0}))
+      .row(x{2, 70, 41}, order({0, 2, 1}))        // tiles of a transposition, whole ones and tails
+      .row(x{2, 37, 3, 16}, order({2, 0, 1, 3}))  // rows that stay rows
+      .row(x{3, 700}, order({1, 0}))
+      .row(x{700, 3}, order({1, 0}))
+      .row(x{2, 40, 3, 40}, order({3, 0, 2, 1}))
       .row(x{1, 64}, order({1, 0}))
       .row(x{31}, order({0}))
       .row(x{2, 3, 5}, order({0, 1, 2}))
@@ -38,7 +43,8 @@ void add_layout_rows(OpEntries& table) {
       .bench(x{16, 224, 224, 3}, order({0, 3, 1, 2}))
       .bench(x{16, 64, 56, 56}, order({0, 2, 3, 1}));
   for (DType type : {DType::bf16, DType::i64, DType::u8})
-    permute_case.row(x{3, 4, 5}.as(type), y{5, 3, 4}.as(type), order({2, 0, 1}));
+    permute_case.row(x{3, 4, 5}.as(type), y{5, 3, 4}.as(type), order({2, 0, 1}))
+        .row(x{2, 70, 41}.as(type), y{2, 41, 70}.as(type), order({0, 2, 1}));
 
   auto copy_case = op_case<CopySliceArgs>(table, [](auto& row) {
     const CopySliceArgs& p = row.args;
@@ -52,6 +58,7 @@ void add_layout_rows(OpEntries& table) {
       .row(outer(1), count(1), x_row(1), y_row(1))
       .row(outer(2), count(64), x_row(64), y_row(97), y_begin(33))
       .row(outer(70), count(17), x_row(17), y_row(17))
+      .row(outer(70), count(16), x_row(24), y_row(36), x_begin(4), y_begin(8))  // 16 bytes at a time
       .row(outer(2), count(0), x_row(3), y_row(3))
       .row(outer(0), count(3), x_row(3), y_row(5))
       .row(outer(2), count(0), x_row(3), y_row(3), x_begin(3), y_begin(3))
@@ -64,7 +71,8 @@ void add_layout_rows(OpEntries& table) {
       .row(outer(3), count(2), x_row(4), y_row(9), x_begin(0x7FFFFFFFFFFFFFFF), invalid("overflows"))
       .bench(outer(16 * 56 * 56), count(64), x_row(64), y_row(128), y_begin(64));
   for (DType type : {DType::f16, DType::i64, DType::u8})
-    copy_case.row(outer(3), count(5), x_row(6), y_row(11), x_begin(1), y_begin(4), x{3, 6}.as(type), y{3, 11}.as(type));
+    copy_case.row(outer(3), count(5), x_row(6), y_row(11), x_begin(1), y_begin(4), x{3, 6}.as(type), y{3, 11}.as(type))
+        .row(outer(70), count(5), x_row(6), y_row(11), x_begin(1), y_begin(4), x{70, 6}.as(type), y{70, 11}.as(type));
 
   op_case<SubsamplePadArgs>(table,
                             [](auto& row) {
@@ -76,6 +84,8 @@ void add_layout_rows(OpEntries& table) {
       .loose<x, y>()
       .row(x{2, 3, 5, 7}, before(3))
       .row(x{1, 8, 8, 16}, subsample(2), before(8))  // ResNet-20, stage 2
+      .row(x{2, 15, 16, 16}, subsample(2), before(8))
+      .row(x{1, 8, 8, 16}, y{1, 4, 4, 36}, subsample(2), before(6))  // channels that begin between two vectors
       .row(x{2, 7, 5, 3}, subsample(2), before(1))
       .row(x{1, 1, 1, 1}, subsample(2))
       .row(x{1, 9, 7, 5}, subsample(3), before(2))
@@ -98,6 +108,8 @@ void add_layout_rows(OpEntries& table) {
       .loose<dx, dy>()
       .row(dx{2, 3, 5, 7}, before(3))
       .row(dx{1, 8, 8, 16}, subsample(2), before(8))
+      .row(dx{2, 15, 16, 16}, subsample(2), before(8))
+      .row(dx{1, 8, 8, 16}, dy{1, 4, 4, 36}, subsample(2), before(6))
       .row(dx{2, 7, 5, 3}, subsample(2), before(1))
       .row(dx{1, 1, 1, 1}, subsample(2))
       .row(dx{1, 9, 7, 5}, subsample(3), before(2))
