@@ -42,6 +42,7 @@ void enter_workspace(KernelTable& table) {
   X(elementwise)               \
   X(layout)                    \
   X(optimiser)                 \
+  X(pooling)                   \
   X(random)                    \
   X(reduction)                 \
   X(softmax)

@@ -275,4 +275,33 @@ TEST_CASE("copy_slice and the subsampled shortcut touch only what they move") {
         {{"subsample_pad_backward_kernel<"}});
 }
 
+// x [2, 32, 32, 64], y [2, 16, 16, 64]: a block makes one row of y, or half a row of dx.
+TEST_CASE("pooling moves each tensor once, overlapping windows by L2") {
+  const Shape x = {2, 32, 32, 64}, y = {2, 16, 16, 64};
+  const TensorView index = {nullptr, y, DType::u8};
+  const PoolParams three{.window = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
+      two{.window = {2, 2}, .stride = {2, 2}};
+  // a row of y reads three rows of x and moves on by two
+  const double rows = 3.0 / 2;
+  check(measure(MaxPoolArgs{.x = floats(x), .y = floats(y), .index = index, .pool = three}), 1,
+        {{.kernel = "max_pool_kernel<", .reuse = rows}});
+  check(measure(MaxPoolArgs{.x = floats(x), .y = floats(y), .index = index, .pool = two}), 1, {{"max_pool_kernel<"}});
+  check(measure(AvgPoolArgs{.x = floats(x), .y = floats(y), .pool = three}), 1,
+        {{.kernel = "mean_pool_kernel<", .reuse = rows}});
+  // a row of dy is read by three rows of dx, 16 pixels of which lie in 9 windows, 8 of them its own
+  const double back = 3 * 9.0 / 8;
+  check(measure(MaxPoolBackwardArgs{.dy = floats(y), .index = index, .dx = floats(x), .pool = three}), 1,
+        {{.kernel = "max_pool_backward_kernel<", .reuse = back}});
+  check(measure(AvgPoolBackwardArgs{.dy = floats(y), .dx = floats(x), .pool = three}), 1,
+        {{.kernel = "mean_pool_backward_kernel<", .reuse = back}});
+}
+
+TEST_CASE("the global mean reads x once and its gradient writes dx once") {
+  const Shape x = {4, 14, 14, 64}, y = {4, 1, 1, 64};
+  check(measure(AdaptiveAvgPoolArgs{.x = floats(x), .y = floats(y)}), 1, {{"mean_of_large_windows_kernel<"}});
+  // each block of 16 pixels reads the channels of its image, or of two
+  check(measure(AdaptiveAvgPoolBackwardArgs{.dy = floats(y), .dx = floats(x)}), 1,
+        {{.kernel = "mean_pool_backward_kernel<", .reuse = 14 * 14 / 16.0 + 1}});
+}
+
 }  // namespace graft::test

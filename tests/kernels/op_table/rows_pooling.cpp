@@ -36,6 +36,8 @@ void window_rows(auto& entry) {
       .row(Image{1, 1, 1, 1}, window(1))
       .row(Image{1, 12, 12, 16}, window(3), stride(2), pad(1))  // ResNet's
       .row(Image{1, 8, 8, 64}, window(2), stride(2))            // VGG's
+      .row(Image{2, 16, 16, 32}, window(3), stride(2), pad(1))  // more than one block of a GPU, 16 bytes at a time
+      .row(Image{2, 9, 11, 7}, window(3), pad(1))
       .row(Image{2, 7, 5, 3}, window(3), pad(1))
       .row(Image{3, 9, 11, 8}, window(3, 2), stride(2, 3), pad(1, 2, 0, 1))
       .row(Image{1, 13, 9, 15}, window(5, 3), stride(3, 1), pad(2, 0, 1, 2))

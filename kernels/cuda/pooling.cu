@@ -1,0 +1,277 @@
+// Pooling: the largest or the mean pixel of each window, windows that slide or divide the image evenly; NHWC, f32.
+//
+// A thread makes four channels of one output pixel (one, where four do not divide C): a warp reads neighbouring
+// channels, then neighbouring pixels. Gradients are gathered: a thread owns a pixel of dx and visits the windows over
+// it, in row order, so that no two threads write one place and sums have one order.
+//
+// Memory traffic: x once and y once (index: a byte more an element), and back dy once (index too) and dx once. Windows
+// that overlap read a pixel up to ⌈R/stride⌉·⌈S/stride⌉ times; the threads that do so are neighbours, and L1 and L2
+// serve them.
+//
+// Large windows with a mean (the global mean above all) have few outputs: there the threads of a column of a block
+// share a window, and meet in shared memory.
+#include "kernels/cuda/columns.h"
+#include "kernels/cuda/cuda_backend.h"
+
+namespace graft::cuda {
+
+namespace {
+__device__ inline int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
+}  // namespace
+
+// One axis of a pooling: which inputs each output's window holds, and which outputs have an input in their window.
+// Ranges are half open, and of real pixels only.
+//   sliding   [o·stride − pad, o·stride − pad + taps)
+//   adaptive  [⌊o·input / output⌋, ⌈(o+1)·input / output⌉), which read backwards is itself with both sides exchanged
+struct PoolAxis {
+  int64_t input = 0, output = 0;
+  int32_t taps = 0, stride = 1, pad = 0;  // taps 0: adaptive
+
+  __device__ int64_t begin(int64_t o) const {
+    if (taps == 0) return o * input / output;
+    const int64_t first = o * stride - pad;
+    return first < 0 ? 0 : first;
+  }
+  __device__ int64_t end(int64_t o) const {
+    if (taps == 0) return ((o + 1) * input + output - 1) / output;
+    const int64_t last = o * stride - pad + taps;
+    return last < input ? last : input;
+  }
+  __device__ int64_t first_over(int64_t i) const {
+    if (taps == 0) return i * output / input;
+    const int64_t reach = i + pad - taps;  // the windows that begin after it
+    return reach < 0 ? 0 : reach / stride + 1;
+  }
+  __device__ int64_t end_over(int64_t i) const {
+    if (taps == 0) return ((i + 1) * output + input - 1) / input;
+    const int64_t last = (i + pad) / stride + 1;
+    return last < output ? last : output;
+  }
+  __device__ unsigned tap(int64_t o, int64_t i) const { return static_cast<unsigned>(i - o * stride + pad); }
+};
+
+struct Pooling {
+  PoolAxis rows, columns;
+  int64_t channels = 0, threads = 0;  // C; vectors of the output (forward) or of dx (backward)
+  float divisor = 0;                  // of a mean; 0: the real pixels of the window
+  bool aligned = false;
+
+  __device__ float pixels(int64_t h, int64_t w) const {
+    if (divisor != 0) return divisor;
+    return static_cast<float>((rows.end(h) - rows.begin(h)) * (columns.end(w) - columns.begin(w)));
+  }
+  // r·S + s of input pixel (ih, iw) in the window of output pixel (oh, ow)
+  __device__ unsigned number(int64_t oh, int64_t ow, int64_t ih, int64_t iw) const {
+    return rows.tap(oh, ih) * static_cast<unsigned>(columns.taps) + columns.tap(ow, iw);
+  }
+};
+
+// Where a thread's vector lies: channel c of pixel (h, w) of an image.
+struct Place {
+  int64_t n, h, w, c;
+};
+template <int kN>
+__device__ inline Place place_of(int64_t thread, int64_t channels, int64_t height, int64_t width) {
+  const int64_t wide = channels / kN, pixel = thread / wide;
+  return {pixel / width / height, pixel / width % height, pixel % width, thread % wide * kN};
+}
+
+// ---- maximum
+
+// Of equals the first in row order; NaN wins, the first of several. index: nullptr if not asked for.
+template <int kN>
+__global__ __launch_bounds__(kThreads) void max_pool_kernel(const float* x, float* y, uint8_t* index, Pooling p) {
+  const int64_t thread = thread_index();
+  if (thread >= p.threads) return;
+  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
+  const int64_t top = p.rows.begin(h), bottom = p.rows.end(h), left = p.columns.begin(w), right = p.columns.end(w);
+  Vector<float, kN> best = {};
+  Vector<uint8_t, kN> winner = {};
+  for (int64_t ih = top; ih < bottom; ++ih)
+    for (int64_t iw = left; iw < right; ++iw) {
+      const Vector<float, kN> pixel =
+          load_vector<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
+      const auto number = static_cast<uint8_t>(p.number(h, w, ih, iw));
+      const bool first = ih == top && iw == left;
+      for (int k = 0; k < kN; ++k)
+        if (first || pixel.at[k] > best.at[k] || (pixel.at[k] != pixel.at[k] && best.at[k] == best.at[k]))
+          best.at[k] = pixel.at[k], winner.at[k] = number;
+    }
+  store_vector(y + thread * kN, best, p.aligned);
+  if (index != nullptr) store_vector(index + thread * kN, winner, p.aligned);
+}
+
+// dx = Σ dy over the windows whose winner this pixel is
+template <int kN>
+__global__ __launch_bounds__(kThreads) void max_pool_backward_kernel(const float* dy, const uint8_t* index, float* dx,
+                                                                     Pooling p) {
+  const int64_t thread = thread_index();
+  if (thread >= p.threads) return;
+  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
+  const int64_t bottom = p.rows.end_over(h), left = p.columns.first_over(w), right = p.columns.end_over(w);
+  Vector<float, kN> sum = {};
+  for (int64_t oh = p.rows.first_over(h); oh < bottom; ++oh)
+    for (int64_t ow = left; ow < right; ++ow) {
+      const int64_t at = ((n * p.rows.output + oh) * p.columns.output + ow) * p.channels + c;
+      const Vector<uint8_t, kN> winner = load_vector<kN>(index + at, p.aligned);
+      const Vector<float, kN> g = load_vector<kN>(dy + at, p.aligned);
+      const unsigned self = p.number(oh, ow, h, w);
+      for (int k = 0; k < kN; ++k) sum.at[k] += winner.at[k] == self ? g.at[k] : 0.0f;
+    }
+  store_vector(dx + thread * kN, sum, p.aligned);
+}
+
+// ---- mean
+
+template <int kN>
+__global__ __launch_bounds__(kThreads) void mean_pool_kernel(const float* x, float* y, Pooling p) {
+  const int64_t thread = thread_index();
+  if (thread >= p.threads) return;
+  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
+  const int64_t bottom = p.rows.end(h), left = p.columns.begin(w), right = p.columns.end(w);
+  Vector<float, kN> sum = {};
+  for (int64_t ih = p.rows.begin(h); ih < bottom; ++ih)
+    for (int64_t iw = left; iw < right; ++iw) {
+      const Vector<float, kN> pixel =
+          load_vector<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
+      for (int k = 0; k < kN; ++k) sum.at[k] += pixel.at[k];
+    }
+  const float pixels = p.pixels(h, w);
+  for (int k = 0; k < kN; ++k) sum.at[k] /= pixels;
+  store_vector(y + thread * kN, sum, p.aligned);
+}
+
+struct PixelSum {
+  float sum = 0;
+  __device__ void merge(const PixelSum& other) { sum += other.sum; }
+};
+
+// A block makes one tile of the channels of one output pixel; its row of threads l adds the window's pixels l, l +
+// lanes, …
+template <int kN>
+__global__ __launch_bounds__(kThreads) void mean_of_large_windows_kernel(const float* x, float* y, Pooling p,
+                                                                         int64_t tiles) {
+  const int64_t pixel = blockIdx.x / tiles, c = (blockIdx.x % tiles * blockDim.x + threadIdx.x) * kN;
+  const int64_t w = pixel % p.columns.output, h = pixel / p.columns.output % p.rows.output;
+  const int64_t n = pixel / p.columns.output / p.rows.output;
+  const int64_t top = p.rows.begin(h), left = p.columns.begin(w), width = p.columns.end(w) - left;
+  const int64_t count = (p.rows.end(h) - top) * width;
+  PixelSum sums[kN];
+  if (c < p.channels)
+    for (int64_t i = threadIdx.y; i < count; i += blockDim.y) {
+      const int64_t ih = top + i / width, iw = left + i % width;
+      const Vector<float, kN> v =
+          load_vector<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
+      for (int k = 0; k < kN; ++k) sums[k].sum += v.at[k];
+    }
+  merge_lanes<PixelSum, kN>(sums);
+  if (threadIdx.y != 0 || c >= p.channels) return;
+  Vector<float, kN> mean;
+  for (int k = 0; k < kN; ++k) mean.at[k] = sums[k].sum / p.pixels(h, w);
+  store_vector(y + pixel * p.channels + c, mean, p.aligned);
+}
+
+// dx = Σ dy / pixels over the windows that hold this pixel
+template <int kN>
+__global__ __launch_bounds__(kThreads) void mean_pool_backward_kernel(const float* dy, float* dx, Pooling p) {
+  const int64_t thread = thread_index();
+  if (thread >= p.threads) return;
+  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
+  const int64_t bottom = p.rows.end_over(h), left = p.columns.first_over(w), right = p.columns.end_over(w);
+  Vector<float, kN> sum = {};
+  for (int64_t oh = p.rows.first_over(h); oh < bottom; ++oh)
+#pragma unroll 1  // one window or a few; four at once take twice the registers
+    for (int64_t ow = left; ow < right; ++ow) {
+      const int64_t at = ((n * p.rows.output + oh) * p.columns.output + ow) * p.channels + c;
+      const Vector<float, kN> g = load_vector<kN>(dy + at, p.aligned);
+      const float pixels = p.pixels(oh, ow);
+      for (int k = 0; k < kN; ++k) sum.at[k] += g.at[k] / pixels;
+    }
+  store_vector(dx + thread * kN, sum, p.aligned);
+}
+
+// ---- launchers
+
+constexpr int kVector = kPerVector<float>;
+
+Pooling sliding(const Shape& image, const Shape& output, const PoolParams& p) {
+  const int64_t all = int64_t{p.window.h} * p.window.w;
+  return {.rows = {image[1], output[1], p.window.h, p.stride.h, p.pad.top},
+          .columns = {image[2], output[2], p.window.w, p.stride.w, p.pad.left},
+          .channels = image[3],
+          .divisor = p.count_include_pad ? static_cast<float>(all) : 0.0f};
+}
+Pooling adaptive(const Shape& image, const Shape& output) {
+  return {.rows = {.input = image[1], .output = output[1]},
+          .columns = {.input = image[2], .output = output[2]},
+          .channels = image[3]};
+}
+
+// A thread a vector of `made`, the tensor that is written.
+template <typename Kernel, typename... Tensors>
+Status launch_pooling(CallContext& call, const char* name, Pooling p, int64_t made, Kernel* wide, Kernel* narrow,
+                      Tensors*... tensors) {
+  const bool vectors = p.channels % kVector == 0;
+  p.threads = made / (vectors ? kVector : 1);
+  p.aligned = all_aligned(tensors...);
+  const LaunchConfig config{name, dim3(static_cast<unsigned>(ceil_div(p.threads, kThreads))), dim3(kThreads)};
+  return launch(call, config, vectors ? wide : narrow, tensors..., p);
+}
+
+Status max_pool(CallContext& call, const MaxPoolArgs& a) {
+  return launch_pooling(call, "max_pool", sliding(a.x.shape, a.y.shape, a.pool), a.y.numel(), max_pool_kernel<kVector>,
+                        max_pool_kernel<1>, a.x.as<const float>(), a.y.as<float>(), a.index.as<uint8_t>());
+}
+Status max_pool_backward(CallContext& call, const MaxPoolBackwardArgs& a) {
+  return launch_pooling(call, "max_pool_backward", sliding(a.dx.shape, a.dy.shape, a.pool), a.dx.numel(),
+                        max_pool_backward_kernel<kVector>, max_pool_backward_kernel<1>, a.dy.as<const float>(),
+                        a.index.as<const uint8_t>(), a.dx.as<float>());
+}
+
+constexpr int64_t kLargeWindow = 32;  // pixels: a few for each of a block's rows of threads
+
+Status mean_pool(CallContext& call, const char* name, Pooling p, int64_t window, const TensorView& x,
+                 const TensorView& y) {
+  const auto* from = x.as<const float>();
+  auto* to = y.as<float>();
+  if (window < kLargeWindow || y.numel() == 0)
+    return launch_pooling(call, name, p, y.numel(), mean_pool_kernel<kVector>, mean_pool_kernel<1>, from, to);
+  const Tiling t = tiling_of<float>(window, p.channels);
+  p.aligned = all_aligned(from, to);
+  const int64_t blocks = y.shape.rows() * t.tiles;
+  const LaunchConfig config{name, dim3(static_cast<unsigned>(blocks)), t.block()};
+  return launch(call, config,
+                t.per_thread == 1 ? mean_of_large_windows_kernel<1> : mean_of_large_windows_kernel<kVector>, from, to,
+                p, t.tiles);
+}
+Status mean_pool_backward(CallContext& call, const char* name, const Pooling& p, const TensorView& dy,
+                          const TensorView& dx) {
+  return launch_pooling(call, name, p, dx.numel(), mean_pool_backward_kernel<kVector>, mean_pool_backward_kernel<1>,
+                        dy.as<const float>(), dx.as<float>());
+}
+
+Status avg_pool(CallContext& call, const AvgPoolArgs& a) {
+  return mean_pool(call, "avg_pool", sliding(a.x.shape, a.y.shape, a.pool), int64_t{a.pool.window.h} * a.pool.window.w,
+                   a.x, a.y);
+}
+Status avg_pool_backward(CallContext& call, const AvgPoolBackwardArgs& a) {
+  return mean_pool_backward(call, "avg_pool_backward", sliding(a.dx.shape, a.dy.shape, a.pool), a.dy, a.dx);
+}
+Status adaptive_avg_pool(CallContext& call, const AdaptiveAvgPoolArgs& a) {
+  const Shape &x = a.x.shape, &y = a.y.shape;
+  return mean_pool(call, "adaptive_avg_pool", adaptive(x, y), ceil_div(x[1], y[1]) * ceil_div(x[2], y[2]), a.x, a.y);
+}
+Status adaptive_avg_pool_backward(CallContext& call, const AdaptiveAvgPoolBackwardArgs& a) {
+  return mean_pool_backward(call, "adaptive_avg_pool_backward", adaptive(a.dx.shape, a.dy.shape), a.dy, a.dx);
+}
+
+void enter_pooling(KernelTable& table) {
+  enter<MaxPoolArgs, max_pool>(table);
+  enter<MaxPoolBackwardArgs, max_pool_backward>(table);
+  enter<AvgPoolArgs, avg_pool>(table);
+  enter<AvgPoolBackwardArgs, avg_pool_backward>(table);
+  enter<AdaptiveAvgPoolArgs, adaptive_avg_pool>(table);
+  enter<AdaptiveAvgPoolBackwardArgs, adaptive_avg_pool_backward>(table);
+}
+
+}  // namespace graft::cuda
