@@ -9,7 +9,7 @@
 //                                                      tiles through shared memory, so that a warp reads along x's
 //                                                      last axis and writes along y's
 //   subsample_pad   |y| + |x| / stride² and back, f32
-// Axes of one pixel vanish and axes that stay neighbours become one before anything is chosen.
+// Axes of extent 1 vanish, and axes that stay neighbours become one, before permute chooses.
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/launch.h"
@@ -232,7 +232,7 @@ Status copy_slice(CallContext& call, const CopySliceArgs& a) {
 // ---- permute
 
 constexpr int kTile = 1024;                   // elements of a tile
-constexpr int kTileRoom = kTile + kTile / 2;  // with a row of padding for each two elements at worst
+constexpr int kTileRoom = kTile + kTile / 2;  // rows are padded to an odd length: those of two to three
 
 // Axis p is x's last, q is y's. A tile has p_tile · q_tile elements; `batch` are the other axes.
 struct Transposition {
