@@ -240,6 +240,7 @@ TEST_CASE("running statistics are read and written once") {
 TEST_CASE("a random mask is written once") {
   check(measure(BernoulliMaskArgs{.state = {nullptr, {2}, DType::i64}, .y = floats({40001}), .probability = 0.2}), 1,
         {{.kernel = "bernoulli_mask_kernel", .reuse = 40}});  // each of 40 blocks reads the state
+}
 
 TEST_CASE("fill and cast move each element once, at a size with a tail") {
   const Shape shape = {40001};
