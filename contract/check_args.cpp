@@ -1,18 +1,10 @@
 #include "contract/check_args.h"
 
 #include <cmath>
-#include <initializer_list>
 
 namespace graft {
 
 namespace {
-
-template <typename Args>
-bool all_well_formed(const Args& a) {
-  for (int i = 0; i < Args::kRoles.total(); ++i)
-    if (!well_formed(views_of(&a)[i])) return false;
-  return true;
-}
 
 bool is(const TensorView& v, DType dtype, const Shape& shape) { return v.dtype == dtype && v.shape == shape; }
 bool absent_or(const TensorView& v, DType dtype, const Shape& shape) { return !v.present() || is(v, dtype, shape); }
@@ -66,313 +58,222 @@ bool valid_subsample(const TensorView& x, const TensorView& y, int32_t stride, i
          y.shape[2] == (x.shape[2] + stride - 1) / stride && before + x.shape[3] <= y.shape[3];
 }
 
-// The listed views are of type t, a floating-point one, where present.
-bool all_of(DType t, std::initializer_list<TensorView> views) {
-  for (const TensorView& v : views)
-    if (v.present() && v.dtype != t) return false;
-  return is_float(t);
+// All are there, and of the floating-point type t.
+template <typename... Views>
+bool of(DType t, const Views&... views) {
+  return is_float(t) && ((views.dtype == t) && ...);
 }
 
-Status result(bool valid) { return valid ? Status::ok : Status::invalid_argument; }
-
-}  // namespace
-
-#define GRAFT_WELL_FORMED(a) \
-  if (!all_well_formed(a)) return Status::invalid_argument
-
-Status check_args(const Conv2dArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const Conv2dArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.weight, a.residual, a.y}) && all_of(vector_type(t), {a.bias}) && a.x.present() &&
-                a.weight.present() && a.y.present() && is_activation(a.activation) &&
-                valid_conv(a.x, a.weight, a.y, a.conv) && absent_or(a.bias, vector_type(t), {a.weight.shape[0]}) &&
-                absent_or(a.residual, t, a.y.shape));
+  return of(t, a.x, a.weight, a.y) && is_activation(a.activation) && valid_conv(a.x, a.weight, a.y, a.conv) &&
+         absent_or(a.bias, vector_type(t), {a.weight.shape[0]}) && absent_or(a.residual, t, a.y.shape);
 }
-Status check_args(const Conv2dBackwardDataArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const Conv2dBackwardDataArgs& a) {
   const DType t = a.dy.dtype;
-  return result(all_of(t, {a.dy, a.weight, a.dx}) && a.dy.present() && a.weight.present() && a.dx.present() &&
-                valid_conv(a.dx, a.weight, a.dy, a.conv));
+  return of(t, a.dy, a.weight, a.dx) && valid_conv(a.dx, a.weight, a.dy, a.conv);
 }
-Status check_args(const Conv2dBackwardWeightArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const Conv2dBackwardWeightArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.dy, a.dweight}) && a.x.present() && a.dy.present() && a.dweight.present() &&
-                valid_conv(a.x, a.dweight, a.dy, a.conv));
+  return of(t, a.x, a.dy, a.dweight) && valid_conv(a.x, a.dweight, a.dy, a.conv);
 }
 
-Status check_args(const DepthwiseConv2dArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const DepthwiseConv2dArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.weight, a.y}) && all_of(vector_type(t), {a.bias}) && a.x.present() &&
-                a.weight.present() && a.y.present() && is_activation(a.activation) &&
-                valid_depthwise(a.x, a.weight, a.y, a.conv) && absent_or(a.bias, vector_type(t), {a.weight.shape[2]}));
+  return of(t, a.x, a.weight, a.y) && is_activation(a.activation) && valid_depthwise(a.x, a.weight, a.y, a.conv) &&
+         absent_or(a.bias, vector_type(t), {a.weight.shape[2]});
 }
-Status check_args(const DepthwiseConv2dBackwardDataArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const DepthwiseConv2dBackwardDataArgs& a) {
   const DType t = a.dy.dtype;
-  return result(all_of(t, {a.dy, a.weight, a.dx}) && a.dy.present() && a.weight.present() && a.dx.present() &&
-                valid_depthwise(a.dx, a.weight, a.dy, a.conv));
+  return of(t, a.dy, a.weight, a.dx) && valid_depthwise(a.dx, a.weight, a.dy, a.conv);
 }
-Status check_args(const DepthwiseConv2dBackwardWeightArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const DepthwiseConv2dBackwardWeightArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.dy, a.dweight}) && a.x.present() && a.dy.present() && a.dweight.present() &&
-                valid_depthwise(a.x, a.dweight, a.dy, a.conv));
+  return of(t, a.x, a.dy, a.dweight) && valid_depthwise(a.x, a.dweight, a.dy, a.conv);
 }
 
-Status check_args(const BatchNormTrainingArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const BatchNormTrainingArgs& a) {
   const DType t = a.x.dtype;
   const Shape c = {a.x.shape.channels()};
-  return result(all_of(t, {a.x, a.residual, a.y}) && all_of(vector_type(t), {a.weight, a.bias, a.mean, a.var}) &&
-                a.x.present() && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
-                is(a.bias, vector_type(t), c) && is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
-                absent_or(a.residual, t, a.x.shape) && is_activation(a.activation) && a.eps >= 0);
+  return of(t, a.x) && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
+         is(a.bias, vector_type(t), c) && is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
+         absent_or(a.residual, t, a.x.shape) && is_activation(a.activation) && a.eps >= 0;
 }
-Status check_args(const BatchNormInferenceArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const BatchNormInferenceArgs& a) {
   const DType t = a.x.dtype;
   const Shape c = {a.x.shape.channels()};
-  return result(all_of(t, {a.x, a.residual, a.y}) && all_of(vector_type(t), {a.weight, a.bias, a.mean, a.var}) &&
-                a.x.present() && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
-                is(a.bias, vector_type(t), c) && is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
-                absent_or(a.residual, t, a.x.shape) && is_activation(a.activation) && a.eps >= 0);
+  return of(t, a.x) && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
+         is(a.bias, vector_type(t), c) && is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
+         absent_or(a.residual, t, a.x.shape) && is_activation(a.activation) && a.eps >= 0;
 }
-Status check_args(const BatchNormBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const BatchNormBackwardArgs& a) {
   const DType t = a.x.dtype;
   const Shape c = {a.x.shape.channels()};
   const bool masked = a.activation == Activation::relu || a.activation == Activation::relu6;
-  return result(
-      all_of(t, {a.x, a.dy, a.y, a.dx, a.dresidual}) &&
-      all_of(vector_type(t), {a.weight, a.mean, a.var, a.dweight, a.dbias}) && a.x.present() && a.x.shape.rank >= 1 &&
-      is(a.dy, t, a.x.shape) && is(a.weight, vector_type(t), c) && is(a.mean, vector_type(t), c) &&
-      is(a.var, vector_type(t), c) && (a.activation == Activation::none || masked) && (!masked || a.y.present()) &&
-      absent_or(a.y, t, a.x.shape) && absent_or(a.dx, t, a.x.shape) && absent_or(a.dweight, vector_type(t), c) &&
-      absent_or(a.dbias, vector_type(t), c) && absent_or(a.dresidual, t, a.x.shape) && a.eps >= 0);
+  return of(t, a.x) && a.x.shape.rank >= 1 && is(a.dy, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
+         is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
+         (a.activation == Activation::none || masked) && (!masked || a.y.present()) && absent_or(a.y, t, a.x.shape) &&
+         absent_or(a.dx, t, a.x.shape) && absent_or(a.dweight, vector_type(t), c) &&
+         absent_or(a.dbias, vector_type(t), c) && absent_or(a.dresidual, t, a.x.shape) && a.eps >= 0;
 }
-Status check_args(const UpdateRunningStatsArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const UpdateRunningStatsArgs& a) {
   const DType t = a.mean.dtype;
-  return result(all_of(t, {a.mean, a.var, a.running_mean, a.running_var}) && a.mean.present() &&
-                is(a.var, t, a.mean.shape) && is(a.running_mean, t, a.mean.shape) &&
-                is(a.running_var, t, a.mean.shape) && up_to_flag(a.flag) && is_share(a.momentum) && a.rows >= 2);
+  return of(t, a.mean) && is(a.var, t, a.mean.shape) && is(a.running_mean, t, a.mean.shape) &&
+         is(a.running_var, t, a.mean.shape) && up_to_flag(a.flag) && is_share(a.momentum) && a.rows >= 2;
 }
 
-Status check_args(const ActivateArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const ActivateArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && is(a.y, t, a.x.shape) && is_activation(a.activation));
+  return of(t, a.x) && is(a.y, t, a.x.shape) && is_activation(a.activation);
 }
-Status check_args(const ActivateBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const ActivateBackwardArgs& a) {
   const DType t = a.saved.dtype;
-  return result(all_of(t, {a.saved, a.dy, a.dx}) && a.dy.present() && is(a.saved, t, a.dy.shape) &&
-                is(a.dx, t, a.dy.shape) && is_activation(a.activation));
+  return of(t, a.dy) && is(a.saved, t, a.dy.shape) && is(a.dx, t, a.dy.shape) && is_activation(a.activation);
 }
-Status check_args(const AddArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const AddArgs& a) {
   const DType t = a.a.dtype;
-  return result(all_of(t, {a.a, a.b, a.y}) && a.a.present() && is(a.b, t, a.a.shape) && is(a.y, t, a.a.shape) &&
-                is_activation(a.activation));
+  return of(t, a.a) && is(a.b, t, a.a.shape) && is(a.y, t, a.a.shape) && is_activation(a.activation);
 }
-Status check_args(const ScaleArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const ScaleArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && is(a.y, t, a.x.shape));
+  return of(t, a.x) && is(a.y, t, a.x.shape);
 }
-Status check_args(const MultiplyArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const MultiplyArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.s, a.y}) && a.x.present() && a.s.present() && a.y.present() &&
-                has_elements(a.x, a.outer, a.repeat, a.inner) && has_elements(a.s, a.outer, a.inner) &&
-                a.y.numel() == a.x.numel());
+  return of(t, a.x, a.s, a.y) && has_elements(a.x, a.outer, a.repeat, a.inner) && has_elements(a.s, a.outer, a.inner) &&
+         a.y.numel() == a.x.numel();
 }
-Status check_args(const MultiplyReduceArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const MultiplyReduceArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.dy, a.ds}) && a.x.present() && a.dy.present() && a.ds.present() &&
-                has_elements(a.x, a.outer, a.repeat, a.inner) && a.dy.numel() == a.x.numel() &&
-                has_elements(a.ds, a.outer, a.inner));
+  return of(t, a.x, a.dy, a.ds) && has_elements(a.x, a.outer, a.repeat, a.inner) && a.dy.numel() == a.x.numel() &&
+         has_elements(a.ds, a.outer, a.inner);
 }
-Status check_args(const FillArgs& a) {
-  GRAFT_WELL_FORMED(a);
-  return result(a.y.present());
-}
-Status check_args(const CastArgs& a) {
-  GRAFT_WELL_FORMED(a);
-  return result(a.x.present() && a.y.present() && a.x.shape == a.y.shape);
-}
+bool valid(const FillArgs& a) { return a.y.present(); }
+bool valid(const CastArgs& a) { return a.x.present() && a.y.present() && a.x.shape == a.y.shape; }
 
-Status check_args(const PermuteArgs& a) {
-  GRAFT_WELL_FORMED(a);
-  bool valid = a.x.present() && a.y.dtype == a.x.dtype && a.x.shape.rank == a.y.shape.rank;
+bool valid(const PermuteArgs& a) {
+  bool fits = a.x.present() && a.y.dtype == a.x.dtype && a.x.shape.rank == a.y.shape.rank;
   bool used[kMaxRank] = {};
-  for (int axis = 0; valid && axis < a.x.shape.rank; ++axis) {
+  for (int axis = 0; fits && axis < a.x.shape.rank; ++axis) {
     const int32_t from = a.order[axis];
-    valid = from >= 0 && from < a.x.shape.rank && !used[from] && a.y.shape[axis] == a.x.shape[from];
-    if (valid) used[from] = true;
+    fits = from >= 0 && from < a.x.shape.rank && !used[from] && a.y.shape[axis] == a.x.shape[from];
+    if (fits) used[from] = true;
   }
-  return result(valid);
+  return fits;
 }
-Status check_args(const CopySliceArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const CopySliceArgs& a) {
   const auto inside = [&](int64_t begin, int64_t row) { return begin >= 0 && row >= begin && a.count <= row - begin; };
-  return result(a.x.present() && a.y.dtype == a.x.dtype && a.outer >= 0 && a.count >= 0 && inside(a.x_begin, a.x_row) &&
-                inside(a.y_begin, a.y_row) && has_elements(a.x, a.outer, a.x_row) &&
-                has_elements(a.y, a.outer, a.y_row));
+  return a.x.present() && a.y.dtype == a.x.dtype && a.outer >= 0 && a.count >= 0 && inside(a.x_begin, a.x_row) &&
+         inside(a.y_begin, a.y_row) && has_elements(a.x, a.outer, a.x_row) && has_elements(a.y, a.outer, a.y_row);
 }
-Status check_args(const SubsamplePadArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const SubsamplePadArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && a.y.present() &&
-                valid_subsample(a.x, a.y, a.stride, a.before));
+  return of(t, a.x, a.y) && valid_subsample(a.x, a.y, a.stride, a.before);
 }
-Status check_args(const SubsamplePadBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const SubsamplePadBackwardArgs& a) {
   const DType t = a.dy.dtype;
-  return result(all_of(t, {a.dy, a.dx}) && a.dy.present() && a.dx.present() &&
-                valid_subsample(a.dx, a.dy, a.stride, a.before));
+  return of(t, a.dy, a.dx) && valid_subsample(a.dx, a.dy, a.stride, a.before);
 }
 
-Status check_args(const MaxPoolArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const MaxPoolArgs& a) {
   const DType t = a.x.dtype;
   const int64_t pixels = int64_t{a.pool.window.h} * a.pool.window.w;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && a.y.present() && valid_pool(a.x, a.y, a.pool) &&
-                (!a.index.present() || (pixels <= 255 && is(a.index, DType::u8, a.y.shape))));
+  return of(t, a.x, a.y) && valid_pool(a.x, a.y, a.pool) &&
+         (!a.index.present() || (pixels <= 255 && is(a.index, DType::u8, a.y.shape)));
 }
-Status check_args(const MaxPoolBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const MaxPoolBackwardArgs& a) {
   const DType t = a.dy.dtype;
-  return result(all_of(t, {a.dy, a.dx}) && a.dy.present() && a.dx.present() && valid_pool(a.dx, a.dy, a.pool) &&
-                int64_t{a.pool.window.h} * a.pool.window.w <= 255 && is(a.index, DType::u8, a.dy.shape));
+  return of(t, a.dy, a.dx) && valid_pool(a.dx, a.dy, a.pool) && int64_t{a.pool.window.h} * a.pool.window.w <= 255 &&
+         is(a.index, DType::u8, a.dy.shape);
 }
-Status check_args(const AvgPoolArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const AvgPoolArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && a.y.present() && valid_pool(a.x, a.y, a.pool));
+  return of(t, a.x, a.y) && valid_pool(a.x, a.y, a.pool);
 }
-Status check_args(const AvgPoolBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const AvgPoolBackwardArgs& a) {
   const DType t = a.dy.dtype;
-  return result(all_of(t, {a.dy, a.dx}) && a.dy.present() && a.dx.present() && valid_pool(a.dx, a.dy, a.pool));
+  return of(t, a.dy, a.dx) && valid_pool(a.dx, a.dy, a.pool);
 }
 
-namespace {
 bool valid_adaptive(const TensorView& x, const TensorView& y) {
-  return x.present() && y.present() && x.shape.rank == 4 && y.shape.rank == 4 && x.shape[0] == y.shape[0] &&
-         x.shape[3] == y.shape[3] && x.shape[1] >= 1 && x.shape[2] >= 1 && y.shape[1] >= 1 && y.shape[2] >= 1;
+  return x.shape.rank == 4 && y.shape.rank == 4 && x.shape[0] == y.shape[0] && x.shape[3] == y.shape[3] &&
+         x.shape[1] >= 1 && x.shape[2] >= 1 && y.shape[1] >= 1 && y.shape[2] >= 1;
 }
-}  // namespace
-Status check_args(const AdaptiveAvgPoolArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const AdaptiveAvgPoolArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && valid_adaptive(a.x, a.y));
+  return of(t, a.x, a.y) && valid_adaptive(a.x, a.y);
 }
-Status check_args(const AdaptiveAvgPoolBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const AdaptiveAvgPoolBackwardArgs& a) {
   const DType t = a.dy.dtype;
-  return result(all_of(t, {a.dy, a.dx}) && valid_adaptive(a.dx, a.dy));
+  return of(t, a.dy, a.dx) && valid_adaptive(a.dx, a.dy);
 }
 
-Status check_args(const MatmulArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const MatmulArgs& a) {
   const DType t = a.a.dtype;
-  bool valid = a.a.present() && a.b.present() && a.y.present() && a.a.shape.rank == 2 && a.b.shape.rank == 2 &&
-               a.y.shape.rank == 2 && is_activation(a.activation);
-  if (valid) {
+  bool fits = a.a.shape.rank == 2 && a.b.shape.rank == 2 && a.y.shape.rank == 2 && is_activation(a.activation);
+  if (fits) {
     const int64_t m = a.a.shape[a.transpose_a ? 1 : 0], k = a.a.shape[a.transpose_a ? 0 : 1];
     const int64_t n = a.b.shape[a.transpose_b ? 0 : 1], kb = a.b.shape[a.transpose_b ? 1 : 0];
-    valid = k == kb && a.y.shape == Shape{m, n} && absent_or(a.bias, vector_type(t), {n});
+    fits = k == kb && a.y.shape == Shape{m, n} && absent_or(a.bias, vector_type(t), {n});
   }
-  return result(all_of(t, {a.a, a.b, a.y}) && all_of(vector_type(t), {a.bias}) && valid);
+  return of(t, a.a, a.b, a.y) && fits;
 }
-Status check_args(const ReduceArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const ReduceArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && a.y.present() &&
-                has_elements(a.x, a.outer, a.count, a.inner) && has_elements(a.y, a.outer, a.inner) &&
-                a.reduction >= Reduction::sum && a.reduction <= Reduction::max);
+  return of(t, a.x, a.y) && has_elements(a.x, a.outer, a.count, a.inner) && has_elements(a.y, a.outer, a.inner) &&
+         a.reduction >= Reduction::sum && a.reduction <= Reduction::max;
 }
-Status check_args(const BroadcastArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const BroadcastArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && a.y.present() && has_elements(a.x, a.outer, a.inner) &&
-                has_elements(a.y, a.outer, a.count, a.inner));
+  return of(t, a.x, a.y) && has_elements(a.x, a.outer, a.inner) && has_elements(a.y, a.outer, a.count, a.inner);
 }
-Status check_args(const SoftmaxArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const SoftmaxArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x, a.y}) && a.x.present() && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape));
+  return of(t, a.x) && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape);
 }
-Status check_args(const SoftmaxBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const SoftmaxBackwardArgs& a) {
   const DType t = a.y.dtype;
-  return result(all_of(t, {a.y, a.dy, a.dx}) && a.y.present() && a.y.shape.rank >= 1 && is(a.dy, t, a.y.shape) &&
-                is(a.dx, t, a.y.shape));
+  return of(t, a.y) && a.y.shape.rank >= 1 && is(a.dy, t, a.y.shape) && is(a.dx, t, a.y.shape);
 }
-Status check_args(const SoftmaxCrossEntropyArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const SoftmaxCrossEntropyArgs& a) {
   const DType t = a.logits.dtype;
-  return result(all_of(t, {a.logits}) && all_of(vector_type(t), {a.class_weights, a.loss}) && a.logits.present() &&
-                a.logits.shape.rank == 2 && is(a.targets, DType::i64, {a.logits.shape[0]}) &&
-                absent_or(a.class_weights, vector_type(t), {a.logits.shape[1]}) && is_share(a.label_smoothing) &&
-                is(a.loss, vector_type(t), {1}));
+  return of(t, a.logits) && a.logits.shape.rank == 2 && is(a.targets, DType::i64, {a.logits.shape[0]}) &&
+         absent_or(a.class_weights, vector_type(t), {a.logits.shape[1]}) && is_share(a.label_smoothing) &&
+         is(a.loss, vector_type(t), {1});
 }
-Status check_args(const SoftmaxCrossEntropyBackwardArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const SoftmaxCrossEntropyBackwardArgs& a) {
   const DType t = a.logits.dtype;
-  return result(all_of(t, {a.logits, a.dlogits}) && all_of(vector_type(t), {a.class_weights, a.dloss}) &&
-                a.logits.present() && a.logits.shape.rank == 2 && is(a.targets, DType::i64, {a.logits.shape[0]}) &&
-                absent_or(a.class_weights, vector_type(t), {a.logits.shape[1]}) && is_share(a.label_smoothing) &&
-                is(a.dloss, vector_type(t), {1}) && is(a.dlogits, t, a.logits.shape));
+  return of(t, a.logits) && a.logits.shape.rank == 2 && is(a.targets, DType::i64, {a.logits.shape[0]}) &&
+         absent_or(a.class_weights, vector_type(t), {a.logits.shape[1]}) && is_share(a.label_smoothing) &&
+         is(a.dloss, vector_type(t), {1}) && is(a.dlogits, t, a.logits.shape);
 }
 
-Status check_args(const BernoulliMaskArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const BernoulliMaskArgs& a) {
   const DType t = a.y.dtype;
-  return result(all_of(t, {a.y}) && is(a.state, DType::i64, {2}) && a.y.present() && a.probability >= 0 &&
-                a.probability < 1);
+  return of(t, a.y) && is(a.state, DType::i64, {2}) && a.probability >= 0 && a.probability < 1;
 }
-Status check_args(const CheckFiniteArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const CheckFiniteArgs& a) {
   const DType t = a.x.dtype;
-  return result(all_of(t, {a.x}) && a.x.present() && is(a.flag, DType::i64, {1}));
+  return of(t, a.x) && is(a.flag, DType::i64, {1});
 }
-Status check_args(const SgdArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const SgdArgs& a) {
   const DType t = a.gradient.dtype;
-  return result(all_of(t, {a.gradient, a.parameter, a.velocity}) && a.gradient.present() &&
-                is(a.parameter, t, a.gradient.shape) && is(a.learning_rate, DType::f64, {1}) &&
-                is(a.step, DType::i64, {1}) && up_to_flag(a.flag) && std::isfinite(a.momentum) &&
-                std::isfinite(a.weight_decay) && (a.momentum == 0 || is(a.velocity, t, a.gradient.shape)));
+  return of(t, a.gradient) && is(a.parameter, t, a.gradient.shape) && is(a.learning_rate, DType::f64, {1}) &&
+         is(a.step, DType::i64, {1}) && up_to_flag(a.flag) && std::isfinite(a.momentum) &&
+         std::isfinite(a.weight_decay) &&
+         (a.momentum == 0 ? !a.velocity.present() || a.velocity.dtype == t : is(a.velocity, t, a.gradient.shape));
 }
-Status check_args(const AdamWArgs& a) {
-  GRAFT_WELL_FORMED(a);
+bool valid(const AdamWArgs& a) {
   const DType t = a.gradient.dtype;
-  return result(all_of(t, {a.gradient, a.parameter, a.m, a.v}) && a.gradient.present() &&
-                is(a.parameter, t, a.gradient.shape) && is(a.m, t, a.gradient.shape) && is(a.v, t, a.gradient.shape) &&
-                is(a.learning_rate, DType::f64, {1}) && is(a.step, DType::i64, {1}) && up_to_flag(a.flag) &&
-                is_decay(a.beta1) && is_decay(a.beta2) && a.eps >= 0 && std::isfinite(a.weight_decay));
+  return of(t, a.gradient) && is(a.parameter, t, a.gradient.shape) && is(a.m, t, a.gradient.shape) &&
+         is(a.v, t, a.gradient.shape) && is(a.learning_rate, DType::f64, {1}) && is(a.step, DType::i64, {1}) &&
+         up_to_flag(a.flag) && is_decay(a.beta1) && is_decay(a.beta2) && a.eps >= 0 && std::isfinite(a.weight_decay);
 }
-Status check_args(const FinishStepArgs& a) {
-  GRAFT_WELL_FORMED(a);
-  return result(up_to_flag(a.flag) && is(a.step, DType::i64, {1}) && absent_or(a.random_state, DType::i64, {2}));
+bool valid(const FinishStepArgs& a) {
+  return up_to_flag(a.flag) && is(a.step, DType::i64, {1}) && absent_or(a.random_state, DType::i64, {2});
 }
 
-Status check_args(Primitive primitive, const void* args) {
-  switch (primitive) {
-#define X(name, Args)   \
-  case Primitive::name: \
-    return check_args(*static_cast<const Args*>(args));
-    GRAFT_PRIMITIVES(X)
-#undef X
-  }
-  return Status::invalid_argument;
-}
-
+// The floating-point type a call computes in; none for a call that takes any type or has no such view.
 DType computes_in(Primitive primitive, const void* args) {
   switch (primitive) {
     case Primitive::fill:
@@ -388,25 +289,49 @@ DType computes_in(Primitive primitive, const void* args) {
   }
 }
 
+// "y may alias x": the input at this position and the first output.
+bool may_alias(Primitive primitive, int32_t input) {
+  switch (primitive) {
+    case Primitive::activate:
+    case Primitive::scale:
+    case Primitive::multiply:
+      return input == 0;  // x
+    case Primitive::activate_backward:
+      return input == 1;  // dy
+    case Primitive::add:
+      return input <= 1;  // a or b
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Status check_args(Primitive primitive, const void* args) {
+  for (int i = 0; i < info_of(primitive).roles.total(); ++i)
+    if (!well_formed(views_of(args)[i])) return Status::invalid_argument;
+  const auto status = [](bool is_valid) { return is_valid ? Status::ok : Status::invalid_argument; };
+  switch (primitive) {
+#define X(name, Args)   \
+  case Primitive::name: \
+    return status(valid(*static_cast<const Args*>(args)));
+    GRAFT_PRIMITIVES(X)
+#undef X
+  }
+  return Status::invalid_argument;
+}
+
+Status check_f32_args(Primitive primitive, const void* args) {
+  if (const Status status = check_args(primitive, args); status != Status::ok) return status;
+  const DType type = computes_in(primitive, args);
+  return type == DType::none || type == DType::f32 ? Status::ok : Status::unsupported;
+}
+
 bool check_memory(Primitive primitive, const void* args) {
   const TensorView* views = views_of(args);
   const Roles roles = info_of(primitive).roles;
   const auto begin = [&](int i) { return reinterpret_cast<uintptr_t>(views[i].data); };
   const auto end = [&](int i) { return begin(i) + static_cast<uintptr_t>(views[i].bytes()); };
-  const auto may_alias = [&](int input) {
-    switch (primitive) {
-      case Primitive::activate:
-      case Primitive::scale:
-      case Primitive::multiply:
-        return input == 0;  // x
-      case Primitive::activate_backward:
-        return input == 1;  // dy
-      case Primitive::add:
-        return input <= 1;  // a or b
-      default:
-        return false;
-    }
-  };
   for (int i = 0; i < roles.total(); ++i)
     if (views[i].bytes() > 0 && views[i].data == nullptr) return false;
   for (int out = roles.inputs; out < roles.total(); ++out)
@@ -414,7 +339,7 @@ bool check_memory(Primitive primitive, const void* args) {
       if (begin(out) == end(out) || begin(other) == end(other)) continue;
       if (begin(out) >= end(other) || begin(other) >= end(out)) continue;
       const bool same = begin(out) == begin(other) && end(out) == end(other);
-      if (!same || out != roles.inputs || !may_alias(other)) return false;
+      if (!same || out != roles.inputs || !may_alias(primitive, other)) return false;
     }
   return true;
 }

@@ -58,7 +58,7 @@ Status choose_kernels(Program& p) {
     if (b.kind == BufferKind::constant && b.view.dtype == DType::f64) return Status::unsupported;
   for (int32_t at = 0; at < static_cast<int32_t>(p.calls.size()); ++at) {
     ProgramCall& call = p.calls[static_cast<size_t>(at)];
-    if (const Status status = check_call(call.primitive, call.args.bytes); status != Status::ok) return status;
+    if (const Status status = check_f32_args(call.primitive, call.args.bytes); status != Status::ok) return status;
     CallKind kind = CallKind::eager;
     int64_t packed_floats = 0;
     if (call.primitive == Primitive::conv2d && is_whole_constant(conv2d_of(call).weight, p)) {

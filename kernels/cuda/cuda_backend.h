@@ -12,26 +12,14 @@ struct KernelTable {
   int64_t (*workspace_bytes[kPrimitiveCount])(const void* args) = {};  // nullptr: none
 };
 
-// What every kernel here may assume: the contract's rules, memory behind every view, and f32.
-inline Status check_call(Primitive primitive, const void* args) {
-  if (const Status status = check_args(primitive, args); status != Status::ok) return status;
-  const DType type = computes_in(primitive, args);
-  return type == DType::none || type == DType::f32 ? Status::ok : Status::unsupported;
-}
-
 template <typename Args, Status (*Run)(CallContext&, const Args&)>
 void enter(KernelTable& table) {
-  table.run[static_cast<int>(primitive_of<Args>)] = [](CallContext* call, const void* args) {
-    const Status status = check_call(primitive_of<Args>, args);
-    if (status != Status::ok) return status;
-    if (!check_memory(primitive_of<Args>, args)) return Status::invalid_argument;
-    return Run(*call, *static_cast<const Args*>(args));
-  };
+  table.run[static_cast<int>(primitive_of<Args>)] = run_f32<Args, Run>;
 }
 template <typename Args, int64_t (*Bytes)(const Args&)>
 void enter_workspace(KernelTable& table) {
   table.workspace_bytes[static_cast<int>(primitive_of<Args>)] = [](const void* args) {
-    if (check_call(primitive_of<Args>, args) != Status::ok) return int64_t{0};
+    if (check_f32_args(primitive_of<Args>, args) != Status::ok) return int64_t{0};
     return Bytes(*static_cast<const Args*>(args));
   };
 }
