@@ -11,6 +11,8 @@ bool absent_or(const TensorView& v, DType dtype, const Shape& shape) { return !v
 bool is_share(double v) { return v >= 0 && v <= 1; }
 bool is_decay(double v) { return v >= 0 && v < 1; }
 bool up_to_flag(const TensorView& flag) { return absent_or(flag, DType::i64, {1}); }
+bool is_wide(DType t) { return t == DType::f64 || t == DType::f32; }
+bool is_narrow(DType t) { return t == DType::bf16 || t == DType::f16; }
 bool is_activation(Activation a) { return a >= Activation::none && a <= Activation::sigmoid; }
 
 // v has a · b · c elements, each factor at least 0; the factors may come from a hostile file.
@@ -75,13 +77,14 @@ bool valid(const Conv2dBackwardDataArgs& a) {
 }
 bool valid(const Conv2dBackwardWeightArgs& a) {
   const DType t = a.x.dtype;
-  return of(t, a.x, a.dy, a.dweight) && valid_conv(a.x, a.dweight, a.dy, a.conv);
+  return of(t, a.x, a.dy) && a.dweight.dtype == vector_type(t) && valid_conv(a.x, a.dweight, a.dy, a.conv);
 }
 
 bool valid(const DepthwiseConv2dArgs& a) {
   const DType t = a.x.dtype;
   return of(t, a.x, a.weight, a.y) && is_activation(a.activation) && valid_depthwise(a.x, a.weight, a.y, a.conv) &&
-         absent_or(a.bias, vector_type(t), {a.weight.shape[2]});
+         absent_or(a.bias, vector_type(t), {a.weight.shape[2]}) &&
+         absent_or(a.squeeze, vector_type(t), {a.x.shape[0], a.x.shape[3]});
 }
 bool valid(const DepthwiseConv2dBackwardDataArgs& a) {
   const DType t = a.dy.dtype;
@@ -89,7 +92,12 @@ bool valid(const DepthwiseConv2dBackwardDataArgs& a) {
 }
 bool valid(const DepthwiseConv2dBackwardWeightArgs& a) {
   const DType t = a.x.dtype;
-  return of(t, a.x, a.dy, a.dweight) && valid_depthwise(a.x, a.dweight, a.dy, a.conv);
+  return of(t, a.x, a.dy) && a.dweight.dtype == vector_type(t) && valid_depthwise(a.x, a.dweight, a.dy, a.conv);
+}
+
+bool lets_pass_or_not(Activation a) { return a == Activation::relu || a == Activation::relu6; }
+bool absent_or_mask(const TensorView& mask, const TensorView& x, Activation activation) {
+  return !mask.present() || (lets_pass_or_not(activation) && is(mask, DType::u8, mask_shape(x.shape)));
 }
 
 bool valid(const BatchNormTrainingArgs& a) {
@@ -97,28 +105,30 @@ bool valid(const BatchNormTrainingArgs& a) {
   const Shape c = {a.x.shape.channels()};
   return of(t, a.x) && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
          is(a.bias, vector_type(t), c) && is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
-         absent_or(a.residual, t, a.x.shape) && is_activation(a.activation) && a.eps >= 0;
+         absent_or(a.residual, t, a.x.shape) && absent_or_mask(a.mask, a.x, a.activation) &&
+         is_activation(a.activation) && a.eps >= 0;
 }
 bool valid(const BatchNormInferenceArgs& a) {
   const DType t = a.x.dtype;
   const Shape c = {a.x.shape.channels()};
   return of(t, a.x) && a.x.shape.rank >= 1 && is(a.y, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
          is(a.bias, vector_type(t), c) && is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
-         absent_or(a.residual, t, a.x.shape) && is_activation(a.activation) && a.eps >= 0;
+         absent_or(a.residual, t, a.x.shape) && absent_or_mask(a.mask, a.x, a.activation) &&
+         is_activation(a.activation) && a.eps >= 0;
 }
 bool valid(const BatchNormBackwardArgs& a) {
   const DType t = a.x.dtype;
   const Shape c = {a.x.shape.channels()};
-  const bool masked = a.activation == Activation::relu || a.activation == Activation::relu6;
+  const bool known = a.activation == Activation::none || a.mask.present() || a.bias.present();
   return of(t, a.x) && a.x.shape.rank >= 1 && is(a.dy, t, a.x.shape) && is(a.weight, vector_type(t), c) &&
-         is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
-         (a.activation == Activation::none || masked) && (!masked || a.y.present()) && absent_or(a.y, t, a.x.shape) &&
+         absent_or(a.bias, vector_type(t), c) && is(a.mean, vector_type(t), c) && is(a.var, vector_type(t), c) &&
+         absent_or_mask(a.mask, a.x, a.activation) && is_activation(a.activation) && known &&
          absent_or(a.dx, t, a.x.shape) && absent_or(a.dweight, vector_type(t), c) &&
          absent_or(a.dbias, vector_type(t), c) && absent_or(a.dresidual, t, a.x.shape) && a.eps >= 0;
 }
 bool valid(const UpdateRunningStatsArgs& a) {
   const DType t = a.mean.dtype;
-  return of(t, a.mean) && is(a.var, t, a.mean.shape) && is(a.running_mean, t, a.mean.shape) &&
+  return is_wide(t) && is(a.var, t, a.mean.shape) && is(a.running_mean, t, a.mean.shape) &&
          is(a.running_var, t, a.mean.shape) && up_to_flag(a.flag) && is_share(a.momentum) && a.rows >= 2;
 }
 
@@ -216,11 +226,12 @@ bool valid(const MatmulArgs& a) {
     const int64_t n = a.b.shape[a.transpose_b ? 0 : 1], kb = a.b.shape[a.transpose_b ? 1 : 0];
     fits = k == kb && a.y.shape == Shape{m, n} && absent_or(a.bias, vector_type(t), {n});
   }
-  return of(t, a.a, a.b, a.y) && fits;
+  return of(t, a.a, a.b) && fits && (a.y.dtype == t || a.y.dtype == vector_type(t));
 }
 bool valid(const ReduceArgs& a) {
   const DType t = a.x.dtype;
-  return of(t, a.x, a.y) && has_elements(a.x, a.outer, a.count, a.inner) && has_elements(a.y, a.outer, a.inner) &&
+  return of(t, a.x) && (a.y.dtype == t || a.y.dtype == vector_type(t)) &&
+         has_elements(a.x, a.outer, a.count, a.inner) && has_elements(a.y, a.outer, a.inner) &&
          a.reduction >= Reduction::sum && a.reduction <= Reduction::max;
 }
 bool valid(const BroadcastArgs& a) {
@@ -256,24 +267,47 @@ bool valid(const CheckFiniteArgs& a) {
   const DType t = a.x.dtype;
   return of(t, a.x) && is(a.flag, DType::i64, {1});
 }
+template <typename Args>
+bool valid_update(const Args& a) {
+  const DType t = a.gradient.dtype;
+  return is_wide(t) && is(a.parameter, t, a.gradient.shape) && is(a.learning_rate, DType::f64, {1}) &&
+         is(a.step, DType::i64, {1}) && up_to_flag(a.flag) && absent_or(a.gradient_factor, t, {1}) &&
+         (!a.copy.present() || (is_narrow(a.copy.dtype) && a.copy.shape == a.gradient.shape)) &&
+         std::isfinite(a.weight_decay);
+}
 bool valid(const SgdArgs& a) {
   const DType t = a.gradient.dtype;
-  return of(t, a.gradient) && is(a.parameter, t, a.gradient.shape) && is(a.learning_rate, DType::f64, {1}) &&
-         is(a.step, DType::i64, {1}) && up_to_flag(a.flag) && std::isfinite(a.momentum) &&
-         std::isfinite(a.weight_decay) &&
+  return valid_update(a) && std::isfinite(a.momentum) &&
          (a.momentum == 0 ? !a.velocity.present() || a.velocity.dtype == t : is(a.velocity, t, a.gradient.shape));
 }
 bool valid(const AdamWArgs& a) {
   const DType t = a.gradient.dtype;
-  return of(t, a.gradient) && is(a.parameter, t, a.gradient.shape) && is(a.m, t, a.gradient.shape) &&
-         is(a.v, t, a.gradient.shape) && is(a.learning_rate, DType::f64, {1}) && is(a.step, DType::i64, {1}) &&
-         up_to_flag(a.flag) && is_decay(a.beta1) && is_decay(a.beta2) && a.eps >= 0 && std::isfinite(a.weight_decay);
+  return valid_update(a) && is(a.m, t, a.gradient.shape) && is(a.v, t, a.gradient.shape) && is_decay(a.beta1) &&
+         is_decay(a.beta2) && a.eps >= 0;
+}
+[[maybe_unused]] bool valid(const EmaArgs& a) {
+  const DType t = a.parameter.dtype;
+  return is_wide(t) && is(a.average, t, a.parameter.shape) && up_to_flag(a.flag) && is_decay(a.decay);
+}
+[[maybe_unused]] bool valid(const ClipFactorArgs& a) {
+  const DType t = a.gradient.dtype;
+  return is_wide(t) && up_to_flag(a.flag) && is(a.norm, t, {1}) && is(a.factor, t, {1}) && a.max_norm > 0;
 }
 bool valid(const FinishStepArgs& a) {
   return up_to_flag(a.flag) && is(a.step, DType::i64, {1}) && absent_or(a.random_state, DType::i64, {2});
 }
 
-// The floating-point type a call computes in; none for a call that takes any type or has no such view.
+[[maybe_unused]] bool valid(const ResizeImagesArgs& a) {
+  const Shape& y = a.y.shape;
+  bool fits =
+      is_float(a.y.dtype) && y.rank == 4 && y[3] == 3 && a.pixels.dtype == DType::u8 && a.pixels.shape.rank == 1;
+  for (int c = 0; c < 3; ++c) fits = fits && std::isfinite(a.mean[c]) && std::isfinite(a.std[c]) && a.std[c] > 0;
+  return fits && is(a.boxes, DType::i64, {y[0], ResizeImagesArgs::kBoxFields}) &&
+         (a.filter == ResizeFilter::bilinear || a.filter == ResizeFilter::bicubic);
+}
+
+}  // namespace
+
 DType computes_in(Primitive primitive, const void* args) {
   switch (primitive) {
     case Primitive::fill:
@@ -288,6 +322,8 @@ DType computes_in(Primitive primitive, const void* args) {
       return views_of(args)[0].dtype;
   }
 }
+
+namespace {
 
 // "y may alias x": the input at this position and the first output.
 bool may_alias(Primitive primitive, int32_t input) {

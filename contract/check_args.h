@@ -9,6 +9,9 @@ constexpr bool is_float(DType t) { return t == DType::f64 || t == DType::f32 || 
 // The type of per-channel vectors, statistics and losses beside elements of type t: 16 bits are too few to sum in.
 constexpr DType vector_type(DType t) { return t == DType::f64 ? DType::f64 : DType::f32; }
 
+// The floating-point type a call computes in; none for a call that takes any type or has no such view.
+DType computes_in(Primitive, const void* args);
+
 // Types, shapes and attributes: ok, or invalid_argument for what the contract does not define.
 Status check_args(Primitive, const void* args);
 

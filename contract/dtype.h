@@ -1,4 +1,4 @@
-// Element types. A backend computes in f32 and f64; the others are storage types that casts read and write.
+// Element types.
 #pragma once
 #include <cstddef>
 #include <cstdint>

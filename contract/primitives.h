@@ -3,10 +3,12 @@
 // An arguments struct begins with its views: inputs, then in-outs (read and written), then outputs, as its `kRoles`
 // counts them; attributes follow. So one loop can visit the views of any call: to record it, to plan its memory, to
 // test it. Letters in shapes: N batch, H W pixels, C channels, K outputs, R S kernel rows and columns. All tensors are
-// dense. f32 and f64 unless a comment says otherwise; all floating-point views of one call have one type. An absent
-// view is optional where marked "?". A primitive never allocates. Outputs and in-outs share no memory with any other
-// view of the call; where "may alias" is said, the output may be exactly that input's memory. What a comment does not
-// define (another shape, type or attribute, an overlap) is Status::invalid_argument, and nothing is written.
+// dense. A call computes on elements of one floating-point type, f64, f32, bf16 or f16, unless a comment says
+// otherwise. Beside 16-bit elements all that is summed up or scales a channel is f32: views marked ᶠ (biases,
+// statistics, losses, gradients of parameters), and sums are made in f32 and rounded once, when they are stored. An
+// absent view is optional where marked "?". A primitive never allocates. Outputs and in-outs share no memory with any
+// other view of the call; where "may alias" is said, the output may be exactly that input's memory. What a comment does
+// not define (another shape, type or attribute, an overlap) is Status::invalid_argument, and nothing is written.
 //
 // Special numbers follow from the formulas in IEEE arithmetic, read as they stand: NaN in a sum makes it NaN, padded
 // pixels are left out rather than multiplied by 0, and "where", "let pass" and "?:" choose a number, so that an
@@ -32,8 +34,9 @@ enum class Reduction : int32_t { sum = 0, mean, max };
 // ---- convolution
 
 // y = act(conv(x, weight) + bias + residual); cross-correlation, as every framework means it.
-// x [N,H,W,C]; weight [K,R,S,C/groups]; bias? [K]; residual? as y; y [N,Ho,Wo,K], Ho and Wo by output_extent, at least
-// 1: the window fits in the padded image. Strides, dilations, groups at least 1, pads at least 0. N, C or K may be 0.
+// x [N,H,W,C]; weight [K,R,S,C/groups]; bias?ᶠ [K]; residual? as y; y [N,Ho,Wo,K], Ho and Wo by output_extent, at
+// least 1: the window fits in the padded image. Strides, dilations, groups at least 1, pads at least 0. N, C or K may
+// be 0.
 struct Conv2dArgs {
   static constexpr Roles kRoles{.inputs = 4, .outputs = 1};
   TensorView x, weight, bias, residual, y;
@@ -48,17 +51,18 @@ struct Conv2dBackwardDataArgs {
   Conv2dParams conv;
 };
 
-// dweight[k,r,s,c] = Σ_{n,h,w} x[n, h·stride − pad + r·dilation, …, c] · dy[n,h,w,k]
+// dweightᶠ[k,r,s,c] = Σ_{n,h,w} x[n, h·stride − pad + r·dilation, …, c] · dy[n,h,w,k]
 struct Conv2dBackwardWeightArgs {
   static constexpr Roles kRoles{.inputs = 2, .outputs = 1};
   TensorView x, dy, dweight;
   Conv2dParams conv;
 };
 
-// Depthwise: one filter a channel; conv.groups is not looked at. x [N,H,W,C]; weight [R,S,C]; bias? [C]; y [N,Ho,Wo,C]
+// Depthwise: one filter a channel; conv.groups is not looked at. x [N,H,W,C]; weight [R,S,C]; bias?ᶠ [C]; y
+// [N,Ho,Wo,C]; squeeze?ᶠ [N,C] = Σ_{h,w} y[n,h,w,c], of y as it was stored: what squeeze-and-excite begins with.
 struct DepthwiseConv2dArgs {
-  static constexpr Roles kRoles{.inputs = 3, .outputs = 1};
-  TensorView x, weight, bias, y;
+  static constexpr Roles kRoles{.inputs = 3, .outputs = 2};
+  TensorView x, weight, bias, y, squeeze;
   Conv2dParams conv;
   Activation activation = Activation::none;
 };
@@ -67,7 +71,7 @@ struct DepthwiseConv2dBackwardDataArgs {
   TensorView dy, weight, dx;
   Conv2dParams conv;
 };
-struct DepthwiseConv2dBackwardWeightArgs {
+struct DepthwiseConv2dBackwardWeightArgs {  // dweightᶠ
   static constexpr Roles kRoles{.inputs = 2, .outputs = 1};
   TensorView x, dy, dweight;
   Conv2dParams conv;
@@ -75,38 +79,45 @@ struct DepthwiseConv2dBackwardWeightArgs {
 
 // ---- normalisation (per channel, over all rows m = N·H·W)
 
-// mean = Σx / m, var = Σ(x − mean)² / m, y = act((x − mean) / √(var + eps) · weight + bias + residual)
-// x, residual?, y [...,C]; weight, bias, mean, var [C]; eps >= 0. No rows: mean and var are NaN.
+// mean = Σx / m, var = Σ(x − mean)² / m, z = (x − mean) / √(var + eps) · weight + bias + residual, y = act(z)
+// x, residual?, y [...,C]; weightᶠ, biasᶠ, meanᶠ, varᶠ [C]; eps >= 0. No rows: mean and var are NaN.
+// mask? u8 [rows, C / v], of relu and relu6 alone: bit k of byte [i, j] says that the activation let element [i, j·v +
+// k] pass, relu z > 0, relu6 0 < z < 6; v is 8 where that divides C, else 1: no byte spans two rows (mask_shape below).
 struct BatchNormTrainingArgs {
-  static constexpr Roles kRoles{.inputs = 4, .outputs = 3};
-  TensorView x, weight, bias, residual, y, mean, var;
+  static constexpr Roles kRoles{.inputs = 4, .outputs = 4};
+  TensorView x, weight, bias, residual, y, mean, var, mask;
   double eps = 1e-5;
   Activation activation = Activation::none;
 };
 
 // The same with given statistics.
 struct BatchNormInferenceArgs {
-  static constexpr Roles kRoles{.inputs = 6, .outputs = 1};
-  TensorView x, weight, bias, mean, var, residual, y;
+  static constexpr Roles kRoles{.inputs = 6, .outputs = 2};
+  TensorView x, weight, bias, mean, var, residual, y, mask;
   double eps = 1e-5;
   Activation activation = Activation::none;
 };
 
-// With x̂ = (x − mean) / √(var + eps) and g = dy where the activation let it pass, else 0 (relu: y > 0, relu6:
-// 0 < y < 6; other activations are not defined here; y? is needed unless there is none). No rows: the sums are 0.
-//   dbias = Σ g    dweight = Σ g·x̂    dresidual = g
+constexpr int64_t mask_width(int64_t channels) { return channels % 8 == 0 ? 8 : 1; }
+constexpr Shape mask_shape(const Shape& x) { return {x.rows(), x.channels() / mask_width(x.channels())}; }
+
+// With x̂ = (x − mean) / √(var + eps) and g = dy · act′(z). No tensor is kept for act′: z = x̂ · weight + bias is made
+// again from x, which is read anyway, and where a residual went into z, mask? tells what relu or relu6 let pass. So an
+// activation needs bias? (no residual) or mask? (which comes first). What relu does not let pass is 0, whatever dy is
+// there. No rows: the sums are 0.
+//   dbiasᶠ = Σ g    dweightᶠ = Σ g·x̂    dresidual = g
 //   dx = weight / √(var + eps) · (g − dbias/m − x̂·dweight/m)       statistics of this batch (batch_statistics = 1)
 //   dx = weight / √(var + eps) · g                                given statistics       (batch_statistics = 0)
 struct BatchNormBackwardArgs {
-  static constexpr Roles kRoles{.inputs = 6, .outputs = 4};
-  TensorView x, dy, weight, mean, var, y, dx, dweight, dbias, dresidual;  // y and every output optional
+  static constexpr Roles kRoles{.inputs = 7, .outputs = 4};
+  TensorView x, dy, weight, bias, mean, var, mask, dx, dweight, dbias, dresidual;  // every output optional
   double eps = 1e-5;
   int32_t batch_statistics = 1;
   Activation activation = Activation::none;
 };
 
 // running ← (1 − momentum)·running + momentum·batch, the variance with Bessel's m / (m − 1), unless flag? (i64 [1]) is
-// up. 0 <= momentum <= 1; all [C]
+// up. 0 <= momentum <= 1; all [C], f32 or f64
 struct UpdateRunningStatsArgs {
   static constexpr Roles kRoles{.inputs = 3, .inouts = 2};
   TensorView mean, var, flag, running_mean, running_var;
@@ -246,7 +257,8 @@ struct AdaptiveAvgPoolBackwardArgs {
 
 // ---- matrix product, reduction, softmax
 
-// y = act(op(a)·op(b) + bias), op(a) [M,K], op(b) [K,N], y [M,N], bias? [N]; op transposes the two axes if asked
+// y = act(op(a)·op(b) + bias), op(a) [M,K], op(b) [K,N], y [M,N], bias?ᶠ [N]; op transposes the two axes if asked.
+// Beside 16-bit a and b, y may be f32: logits, and gradients of weights.
 struct MatmulArgs {
   static constexpr Roles kRoles{.inputs = 3, .outputs = 1};
   TensorView a, b, bias, y;
@@ -255,7 +267,7 @@ struct MatmulArgs {
 };
 
 // x [outer, count, inner] → y [outer, inner]; the sum of nothing is 0, the mean or maximum of nothing NaN; the maximum
-// of numbers with a NaN among them is NaN
+// of numbers with a NaN among them is NaN. Beside a 16-bit x, y may be f32: gradients of biases.
 struct ReduceArgs {
   static constexpr Roles kRoles{.inputs = 1, .outputs = 1};
   TensorView x, y;
@@ -284,15 +296,15 @@ struct SoftmaxBackwardArgs {
 
 // With ε label smoothing, w class weights (1 if absent), t = targets[i], W = Σ_i w[t_i], lse = log Σ_k e^logits[i,k]:
 //   loss = 1/W Σ_i ((1 − ε)·w[t]·(lse − logits[i,t]) + ε/K Σ_k w[k]·(lse − logits[i,k]))
-// logits [rows,K]; targets i64 [rows]; class_weights? [K]; loss [1]; a target outside [0, K) makes the loss NaN and the
-// whole gradient too; no rows give NaN. 0 <= ε <= 1; with ε = 0 the sum over k is left out, so that a logit of −∞ is
-// harmless.
+// logits [rows,K]; targets i64 [rows]; class_weights?ᶠ [K]; lossᶠ [1]; a target outside [0, K) makes the loss NaN and
+// the whole gradient too; no rows give NaN. 0 <= ε <= 1; with ε = 0 the sum over k is left out, so that a logit of −∞
+// is harmless.
 struct SoftmaxCrossEntropyArgs {
   static constexpr Roles kRoles{.inputs = 3, .outputs = 1};
   TensorView logits, targets, class_weights, loss;
   double label_smoothing = 0;
 };
-// dlogits[i,k] = dloss/W · (((1 − ε)·w[t] + ε/K Σ_j w[j])·p[k] − (1 − ε)·w[t]·[k = t] − ε/K·w[k]),  p =
+// dlogits[i,k] = dlossᶠ/W · (((1 − ε)·w[t] + ε/K Σ_j w[j])·p[k] − (1 − ε)·w[t]·[k = t] − ε/K·w[k]),  p =
 // softmax(logits[i])
 struct SoftmaxCrossEntropyBackwardArgs {
   static constexpr Roles kRoles{.inputs = 4, .outputs = 1};
@@ -320,24 +332,42 @@ struct CheckFiniteArgs {
   TensorView x, flag;
 };
 
-// Nothing moves while flag? is up. learning_rate f64 [1].
-//   g = gradient + weight_decay·parameter;  v = first ? g : momentum·v + g;  parameter −= lr·(nesterov ? g + momentum·v
-//   : v)
-// velocity? is needed, and moves, only when momentum is not 0. step i64 [1] counts finished steps: first means 0.
+// The optimisers work on any piece of memory: a tensor, or all parameters of a group behind each other, in one call.
+// All views are f32 or f64 (learning_rate is always f64 [1]) but copy?, bf16 or f16: the parameter as it comes out,
+// rounded. Nothing moves while flag? is up, but the copy is written. step i64 [1] counts finished steps.
+// g = gradient · gradient_factor? ([1], clip_factor's) + weight_decay·parameter
+//   v = first ? g : momentum·v + g;  parameter −= lr·(nesterov ? g + momentum·v : v)
+// velocity? is needed, and moves, only when momentum is not 0; first means step 0.
 struct SgdArgs {
-  static constexpr Roles kRoles{.inputs = 4, .inouts = 2};
-  TensorView gradient, learning_rate, step, flag, parameter, velocity;
+  static constexpr Roles kRoles{.inputs = 5, .inouts = 2, .outputs = 1};
+  TensorView gradient, learning_rate, step, flag, gradient_factor, parameter, velocity, copy;
   double momentum = 0, weight_decay = 0;
   int32_t nesterov = 0;
 };
 
-// Loshchilov & Hutter 2019, algorithm 2, t = step + 1:
+// Loshchilov & Hutter 2019, algorithm 2, t = step + 1, g = gradient · gradient_factor?:
 //   parameter −= lr·weight_decay·parameter;  m = β1·m + (1 − β1)·g;  v = β2·v + (1 − β2)·g²
 //   parameter −= lr / (1 − β1^t) · m / (√(v / (1 − β2^t)) + eps)        0 <= β < 1
 struct AdamWArgs {
-  static constexpr Roles kRoles{.inputs = 4, .inouts = 3};
-  TensorView gradient, learning_rate, step, flag, parameter, m, v;
+  static constexpr Roles kRoles{.inputs = 5, .inouts = 3, .outputs = 1};
+  TensorView gradient, learning_rate, step, flag, gradient_factor, parameter, m, v, copy;
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+};
+
+// average ← decay·average + (1 − decay)·parameter unless flag? is up. 0 <= decay < 1; f32 or f64, of equal shape
+struct EmaArgs {
+  static constexpr Roles kRoles{.inputs = 2, .inouts = 1};
+  TensorView parameter, flag, average;
+  double decay = 0.999;
+};
+
+// Clipping by the global norm (Pascanu et al. 2013, algorithm 1): norm = √Σ gradient², factor = norm > max_norm ?
+// max_norm / norm : 1. A norm that is not finite raises flag? (i64 [1]), the factor then is 1. gradient of any extents,
+// f32 or f64; norm [1], factor [1]; max_norm > 0
+struct ClipFactorArgs {
+  static constexpr Roles kRoles{.inputs = 1, .inouts = 1, .outputs = 2};
+  TensorView gradient, flag, norm, factor;
+  double max_norm = 1;
 };
 
 // step += 1 and random state's offset += advance, unless flag? is up. step i64 [1]; random_state? i64 [2]
@@ -345,6 +375,28 @@ struct FinishStepArgs {
   static constexpr Roles kRoles{.inputs = 1, .inouts = 2};
   TensorView flag, step, random_state;
   int64_t advance = 0;
+};
+
+// ---- images
+
+enum class ResizeFilter : int32_t { bilinear = 0, bicubic };  // antialiased, as Pillow's; bicubic with a = −0.5
+
+// Photos of different sizes, RGB with a byte a channel behind each other in `pixels` (u8), to a batch y [N,H,W,3] of
+// any floating-point type. For image n: the crop is resized to resized_h × resized_w, the H × W pixels of that from
+// (top, left) on are taken, mirrored if asked, clamped to 0 … 255, and made (v / 255 − mean) / std for each channel.
+// boxes i64 [N, kBoxFields]: where the photo begins in `pixels`, its width and height, the crop's left, top, width and
+// height, resized width and height, left, top, mirrored. An image whose box does not fit becomes NaN; nothing outside
+// `pixels` is read.
+// Resampling along an axis by scale = crop extent / resized extent (Pillow's Resample.c): output o has its centre at
+// (o + ½)·scale within the crop, the filter is stretched by max(scale, 1), and the weights of the input pixels (of the
+// crop alone) from ⌊centre − support + ½⌋ to ⌊centre + support + ½⌋ − 1 are normalised to a sum of 1; support: 1 or 2
+// times max(scale, 1). Nothing is rounded between the axes.
+struct ResizeImagesArgs {
+  static constexpr int64_t kBoxFields = 12;
+  static constexpr Roles kRoles{.inputs = 2, .outputs = 1};
+  TensorView pixels, boxes, y;
+  double mean[3] = {0, 0, 0}, std[3] = {1, 1, 1};
+  ResizeFilter filter = ResizeFilter::bilinear;
 };
 
 // ---- the list

@@ -12,13 +12,13 @@ bool is_batch_norm(Primitive p) { return p == Primitive::batch_norm_training || 
 
 // The fields that both forward primitives have.
 struct BatchNormFields {
-  TensorView &x, &mean, &residual, &y;
+  TensorView &x, &bias, &mean, &residual, &y, &mask;
   Activation& activation;
 };
 
 template <typename Args>
 BatchNormFields fields_of(Args& a) {
-  return {a.x, a.mean, a.residual, a.y, a.activation};
+  return {a.x, a.bias, a.mean, a.residual, a.y, a.mask, a.activation};
 }
 
 BatchNormFields batch_norm_fields(OwnedCall& call) {
@@ -29,7 +29,10 @@ BatchNormFields batch_norm_fields(OwnedCall& call) {
 class Fuser {
  public:
   Fuser(Recording& recording, const std::vector<int32_t>& kept)
-      : calls_(recording.calls), dead_(calls_.size(), false), readers_(recording.buffers.size()) {
+      : calls_(recording.calls),
+        buffers_(recording.buffers),
+        dead_(calls_.size(), false),
+        readers_(recording.buffers.size()) {
     for (size_t c = 0; c < calls_.size(); ++c)
       for (int v = 0; v < calls_[c].roles().total(); ++v)
         if (const TensorView& view = calls_[c].views()[v]; view.present() && is_virtual(view.data)) {
@@ -81,14 +84,13 @@ class Fuser {
       }
     }
     Activation activation = Activation::none;
-    if (const auto next = only_reader(y); next && calls_[*next].primitive == Primitive::activate) {
+    TensorView saved;
+    if (const auto next = activation_of(y, c, residual.present())) {
       const auto& activate = calls_[*next].as<ActivateArgs>();
-      const bool masked_by_output = activate.activation == Activation::relu || activate.activation == Activation::relu6;
-      if (masked_by_output && same(activate.x, y)) {
-        activation = activate.activation;
-        absorbed.push_back(*next);
-        y = activate.y;
-      }
+      activation = activate.activation;
+      saved = activation == Activation::silu ? y : activate.y;
+      absorbed.push_back(*next);
+      y = activate.y;
     }
     if (absorbed.empty()) return;
 
@@ -103,39 +105,79 @@ class Fuser {
     fused.residual = residual;
     fused.activation = activation;
     fused.y = y;
-    if (activation != Activation::none) fused_.push_back(at);
+    if (activation != Activation::none) fused_.push_back({at, saved});
   }
 
+  // The activation that alone takes y, which norm `c` made: no other call but its backward, if that is going to be
+  // fused too, needs y then. (silu's backward reads what silu was given; the others read what came out.)
+  std::optional<size_t> activation_of(const TensorView& y, size_t c, bool residual) const {
+    if (!is_virtual(y.data)) return {};
+    std::optional<size_t> forward;
+    for (size_t r : readers_[index(y)]) {
+      if (r == kOutside || dead_[r]) return {};
+      if (calls_[r].primitive == Primitive::activate && same(calls_[r].as<ActivateArgs>().x, y) && !forward)
+        forward = r;
+      else if (residual || calls_[r].primitive != Primitive::activate_backward ||
+               !same(calls_[r].as<ActivateBackwardArgs>().saved, y) || !backward_behind(r, c))
+        return {};
+    }
+    return forward;
+  }
+
+  // The backward of norm `forward` that reads what activate_backward `c` makes.
+  std::optional<size_t> backward_behind(size_t c, size_t forward) const {
+    const auto& activate = calls_[c].as<ActivateBackwardArgs>();
+    if (!is_virtual(activate.dx.data)) return {};
+    const TensorView &x = views_of_norm(forward).x, &mean = views_of_norm(forward).mean;
+    for (size_t r : readers_[index(activate.dx)]) {
+      if (r == kOutside || dead_[r] || calls_[r].primitive != Primitive::batch_norm_backward) continue;
+      const auto& b = calls_[r].as<BatchNormBackwardArgs>();
+      if (same(b.dy, activate.dx) && same(b.x, x) && same(b.mean, mean)) return r;
+    }
+    return {};
+  }
+  BatchNormFields views_of_norm(size_t c) const { return batch_norm_fields(calls_[c]); }
+
+  // The norm's own backward undoes the activation, from its x or, where a residual was added, from a mask.
   void fuse_backward(size_t c) {
     const auto activate = calls_[c].as<ActivateBackwardArgs>();
-    const auto forward = std::find_if(fused_.begin(), fused_.end(),
-                                      [&](size_t f) { return same(batch_norm_fields(calls_[f]).y, activate.saved); });
-    if (forward == fused_.end() || !is_virtual(activate.dx.data)) return;
-    const BatchNormFields norm = batch_norm_fields(calls_[*forward]);
-    const auto& readers = readers_[index(activate.dx)];
-    const auto backward = std::find_if(readers.begin(), readers.end(), [&](size_t r) {
-      if (r == kOutside || dead_[r] || calls_[r].primitive != Primitive::batch_norm_backward) return false;
-      const auto& b = calls_[r].as<BatchNormBackwardArgs>();
-      return same(b.dy, activate.dx) && same(b.x, norm.x) && same(b.mean, norm.mean);
-    });
-    if (backward == readers.end()) return;
+    const auto forward =
+        std::find_if(fused_.begin(), fused_.end(), [&](const Fused& f) { return same(f.saved, activate.saved); });
+    if (forward == fused_.end()) return;
+    const auto old = backward_behind(c, forward->call);
+    BatchNormFields norm = batch_norm_fields(calls_[forward->call]);
+    const bool can_mask = activate.activation == Activation::relu || activate.activation == Activation::relu6;
+    if (!old || (norm.residual.present() && !can_mask)) return;
 
-    const size_t old = *backward;
-    auto args = calls_[old].as<BatchNormBackwardArgs>();
+    auto args = calls_[*old].as<BatchNormBackwardArgs>();
     args.dy = activate.dy;
-    args.y = activate.saved;
     args.activation = activate.activation;
-    if (readers.size() > 1) args.dresidual = activate.dx;
-    OwnedCall call = calls_[old];
+    args.bias = norm.bias;
+    if (norm.residual.present()) args.mask = norm.mask = new_buffer(mask_shape(norm.x.shape), DType::u8);
+    if (readers_[index(activate.dx)].size() > 1) args.dresidual = activate.dx;
+    OwnedCall call = calls_[*old];
     call.as<BatchNormBackwardArgs>() = args;
     calls_[c] = call;  // here, because other readers of the masked gradient may come before `old`
-    dead_[old] = true;
+    dead_[*old] = true;
   }
 
+  TensorView new_buffer(const Shape& shape, DType dtype) {
+    TensorView view{virtual_address(static_cast<int32_t>(buffers_.size())), shape, dtype};
+    buffers_.push_back(view.bytes());
+    readers_.emplace_back();
+    return view;
+  }
+
+  struct Fused {
+    size_t call;       // a norm with an activation
+    TensorView saved;  // what the activation's own backward would read
+  };
+
   std::vector<OwnedCall>& calls_;
+  std::vector<int64_t>& buffers_;
   std::vector<bool> dead_;
   std::vector<std::vector<size_t>> readers_;  // by buffer, calls that read it
-  std::vector<size_t> fused_;                 // forward calls with an activation
+  std::vector<Fused> fused_;
 };
 
 }  // namespace

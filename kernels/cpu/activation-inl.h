@@ -64,6 +64,26 @@ HWY_INLINE V activated(V x) {
   return x;
 }
 
+// What relu and relu6 let pass, from y or from what they were given; NaN is not let pass.
+template <Activation A>
+HWY_INLINE M lets_pass(V saved) {
+  const M above = hn::Gt(saved, zero());
+  if constexpr (A == Activation::relu6) return hn::And(above, hn::Lt(saved, set(6.f)));
+  return above;
+}
+
+// dy · act′; `saved` is y, or x for silu.
+template <Activation A>
+HWY_INLINE V activation_gradient(V saved, V dy) {
+  if constexpr (A == Activation::relu || A == Activation::relu6) return hn::IfThenElseZero(lets_pass<A>(saved), dy);
+  if constexpr (A == Activation::sigmoid) return mul(dy, mul(saved, sub(set(1.f), saved)));
+  if constexpr (A == Activation::silu) {  // σ · (1 + x · (1 − σ))
+    const V s = sigmoid_of(saved);
+    return mul(dy, mul(s, fma(saved, sub(set(1.f), s), set(1.f))));
+  }
+  return dy;
+}
+
 // Calls f with the activation as a constant, std::integral_constant<Activation, …>.
 template <typename F>
 HWY_INLINE void with_activation(Activation a, F&& f) {

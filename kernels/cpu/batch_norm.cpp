@@ -4,7 +4,7 @@
 // sum of squares; blocks are joined in order, in double (Chan, Golub & LeVeque 1979), so neither a large mean nor many
 // rows cost digits. Blocks follow the shape alone.
 //   training: x read once from memory for the statistics, then x (and residual) read and y written: 2R + 1W (+1R)
-//   backward: dy, x (and y for the mask) read for the sums, then again for dx: 2 · (2R [+1R]) + 1W (+1W dresidual)
+//   backward: dy, x read for the sums, then again for dx: 4R + 1W (+1W dresidual); act′ comes from x, or from the mask
 // Bound by memory.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/batch_norm.cpp"
@@ -42,14 +42,37 @@ HWY_INLINE V sum_rows(int64_t first, int64_t end, int64_t channels, Value&& valu
   return add(add(s0, s1), add(s2, s3));
 }
 
+// Masks, as contract/primitives.h lays them: of n lanes from channel i on, `width` go into a byte; four lanes of a
+// narrow vector are half of one.
+HWY_INLINE void store_mask(M let_pass, uint8_t* mask, int64_t i, int64_t n, int64_t width) {
+  alignas(8) uint8_t packed[8] = {};
+  hn::StoreMaskBits(F32(), let_pass, packed);
+  const uint32_t bits = packed[0] | uint32_t{packed[1]} << 8, each = (1u << width) - 1;
+  const int64_t half = i % width;
+  uint8_t* to = mask + i / width;
+  if (half != 0)
+    *to = static_cast<uint8_t>(*to | bits << half);
+  else
+    for (int64_t b = 0; b * width < n; ++b) to[b] = static_cast<uint8_t>(bits >> (b * width) & each);
+}
+HWY_INLINE M load_mask(const uint8_t* mask, int64_t i, int64_t n, int64_t width) {
+  uint32_t bits = 0;
+  const uint32_t each = (1u << width) - 1;
+  for (int64_t b = 0; b * width < n; ++b) bits |= (mask[i / width + b] & each) << (b * width);
+  bits >>= i % width;
+  alignas(8) const uint8_t packed[8] = {static_cast<uint8_t>(bits), static_cast<uint8_t>(bits >> 8)};
+  return hn::LoadMaskBits(F32(), packed);
+}
+
 // y = act((x − mean) · scale + bias + residual)
 struct Apply {
   const float *x, *mean, *scale, *bias, *residual;
   float* y;
+  uint8_t* mask;  // nullptr: not wanted
   Activation activation;
 };
 void apply(ThreadPool& pool, const Blocks& blocks, const Apply& a) {
-  const int64_t c = blocks.channels;
+  const int64_t c = blocks.channels, width = mask_width(c);
   const Limits limits = limits_of(a.activation);
   pool.parallel_for(blocks.count, [&](int64_t block, int) HWY_ATTR {
     const V low = set(limits.low), high = set(limits.high);
@@ -58,6 +81,8 @@ void apply(ThreadPool& pool, const Blocks& blocks, const Apply& a) {
         const V centred = sub(load_up_to(a.x + r * c + i, n), load_up_to(a.mean + i, n));
         V y = fma(centred, load_up_to(a.scale + i, n), load_up_to(a.bias + i, n));
         if (a.residual != nullptr) y = add(y, load_up_to(a.residual + r * c + i, n));
+        if (a.mask != nullptr)
+          store_mask(hn::And(hn::Gt(y, zero()), hn::Lt(y, high)), a.mask + r * (c / width), i, n, width);
         store_up_to(clamp(y, low, high), a.y + r * c + i, n);
       });
       if (needs_exp(a.activation)) activate_rows(a.y + r * c, c, 1, c, a.activation);
@@ -118,7 +143,8 @@ Status training(CallContext& c, const BatchNormTrainingArgs& a) {
     }
   });
   apply(pool_of(c), blocks,
-        {x, mean_out, scale, a.bias.as<const float>(), a.residual.as<const float>(), a.y.as<float>(), a.activation});
+        {x, mean_out, scale, a.bias.as<const float>(), a.residual.as<const float>(), a.y.as<float>(),
+         a.mask.as<uint8_t>(), a.activation});
   return Status::ok;
 }
 
@@ -140,26 +166,31 @@ Status inference(CallContext& c, const BatchNormInferenceArgs& a) {
     scale[i] = inverse_std(a.var.as<const float>()[i], a.eps) * a.weight.as<const float>()[i];
   apply(pool_of(c), Blocks(a.x.shape.rows(), channels),
         {a.x.as<const float>(), a.mean.as<const float>(), scale, a.bias.as<const float>(), a.residual.as<const float>(),
-         a.y.as<float>(), a.activation});
+         a.y.as<float>(), a.mask.as<uint8_t>(), a.activation});
   return Status::ok;
 }
 int64_t inference_workspace(int, const BatchNormInferenceArgs& a) {
   return align_up(a.x.shape.channels() * static_cast<int64_t>(sizeof(float)));
 }
 
-// g: dy where the activation let it pass, recomputed from y.
-struct Masked {
-  const float *dy, *y;
-  float upper;  // relu: infinity
+// g = dy · act′(z), z = (x − mean) · scale + bias as forward made it, or what the mask let pass.
+struct Gradient {
+  const float *x, *dy, *mean, *scale, *bias;
+  const uint8_t* mask;
+  int64_t channels, width;
 };
-HWY_INLINE V masked(const Masked& g, int64_t at, int64_t n) {
-  const V dy = load_up_to(g.dy + at, n);
-  if (g.y == nullptr) return dy;
-  const V y = load_up_to(g.y + at, n);
-  return hn::IfThenElseZero(hn::And(hn::Gt(y, zero()), hn::Lt(y, set(g.upper))), dy);
+template <Activation A>
+HWY_INLINE V gradient(const Gradient& g, int64_t row, int64_t i, int64_t n) {
+  const V dy = load_up_to(g.dy + row * g.channels + i, n);
+  if constexpr (A == Activation::none) return dy;
+  if (g.mask != nullptr) return hn::IfThenElseZero(load_mask(g.mask + row * (g.channels / g.width), i, n, g.width), dy);
+  const V centred = sub(load_up_to(g.x + row * g.channels + i, n), load_up_to(g.mean + i, n));
+  const V z = fma(centred, load_up_to(g.scale + i, n), load_up_to(g.bias + i, n));
+  return activation_gradient<A>(A == Activation::sigmoid ? sigmoid_of(z) : z, dy);
 }
 
-Status backward(CallContext& c, const BatchNormBackwardArgs& a) {
+template <Activation A>
+Status backward_of(CallContext& c, const BatchNormBackwardArgs& a) {
   c.kernel = "cpu.batch_norm_backward.two_pass." GRAFT_ISA;
   const int64_t channels = a.x.shape.channels(), m = a.x.shape.rows();
   const Blocks blocks(m, channels);
@@ -171,8 +202,8 @@ Status backward(CallContext& c, const BatchNormBackwardArgs& a) {
   float* shift = workspace.take<float>(channels);    // Σg / m
   float* slope = workspace.take<float>(channels);    // Σg·x̂ / m
   const auto *x = a.x.as<const float>(), *mean = a.mean.as<const float>();
-  const bool limited = a.activation != Activation::none;
-  const Masked g{a.dy.as<const float>(), limited ? a.y.as<const float>() : nullptr, limits_of(a.activation).high};
+  const Gradient g{x,        a.dy.as<const float>(), mean, scale, a.bias.as<const float>(), a.mask.as<const uint8_t>(),
+                   channels, mask_width(channels)};
 
   for (int64_t i = 0; i < channels; ++i) {
     inverse[i] = inverse_std(a.var.as<const float>()[i], a.eps);
@@ -187,7 +218,7 @@ Status backward(CallContext& c, const BatchNormBackwardArgs& a) {
         const V centre = load_up_to(mean + i, n), inv = load_up_to(inverse + i, n);
         V s[2] = {zero(), zero()}, t[2] = {zero(), zero()};
         for (int64_t r = blocks.first(block); r < blocks.end(block); ++r) {
-          const V dy = masked(g, r * channels + i, n);
+          const V dy = gradient<A>(g, r, i, n);
           const V normal = mul(sub(load_up_to(x + r * channels + i, n), centre), inv);
           s[r & 1] = add(s[r & 1], dy);
           t[r & 1] = fma(dy, normal, t[r & 1]);
@@ -218,7 +249,7 @@ Status backward(CallContext& c, const BatchNormBackwardArgs& a) {
     for (int64_t r = blocks.first(block); r < blocks.end(block); ++r)
       for_vectors(0, channels, [&](int64_t i, int64_t n) HWY_ATTR {
         const int64_t at = r * channels + i;
-        const V dy = masked(g, at, n);
+        const V dy = gradient<A>(g, r, i, n);
         if (write_residual) store_up_to(dy, dresidual + at, n);
         if (!write_dx) return;
         V d = dy;
@@ -230,6 +261,12 @@ Status backward(CallContext& c, const BatchNormBackwardArgs& a) {
       });
   });
   return Status::ok;
+}
+
+Status backward(CallContext& c, const BatchNormBackwardArgs& a) {
+  Status status = Status::ok;
+  with_activation(a.activation, [&](auto kind) { status = backward_of<decltype(kind)::value>(c, a); });
+  return status;
 }
 
 int64_t backward_workspace(int, const BatchNormBackwardArgs& a) {

@@ -33,27 +33,14 @@ Status activate(CallContext& c, const ActivateArgs& a) {
   return Status::ok;
 }
 
-// dy · act′; NaN in what was saved is a mask of 0 for relu and relu6, as y > 0 is false.
-template <Activation A>
-HWY_INLINE V gradient(V saved, V dy) {
-  if constexpr (A == Activation::relu) return hn::IfThenElseZero(hn::Gt(saved, zero()), dy);
-  if constexpr (A == Activation::relu6)
-    return hn::IfThenElseZero(hn::And(hn::Gt(saved, zero()), hn::Lt(saved, set(6.f))), dy);
-  if constexpr (A == Activation::sigmoid) return mul(dy, mul(saved, sub(set(1.f), saved)));
-  if constexpr (A == Activation::silu) {  // σ · (1 + x · (1 − σ))
-    const V s = sigmoid_of(saved);
-    return mul(dy, mul(s, fma(saved, sub(set(1.f), s), set(1.f))));
-  }
-  return dy;
-}
-
 Status activate_backward(CallContext& c, const ActivateBackwardArgs& a) {
   c.kernel = "cpu.activate_backward." GRAFT_ISA;
   const auto *saved = a.saved.as<const float>(), *dy = a.dy.as<const float>();
   auto* dx = a.dx.as<float>();
   with_activation(a.activation, [&](auto activation) HWY_ATTR {
     for_elements(pool_of(c), a.dy.numel(), [=](int64_t i, int64_t n) HWY_ATTR {
-      store_up_to(gradient<decltype(activation)::value>(load_up_to(saved + i, n), load_up_to(dy + i, n)), dx + i, n);
+      store_up_to(activation_gradient<decltype(activation)::value>(load_up_to(saved + i, n), load_up_to(dy + i, n)),
+                  dx + i, n);
     });
   });
   return Status::ok;

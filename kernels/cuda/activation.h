@@ -28,13 +28,17 @@ __device__ inline float activated(Activation kind, float x) {
   return x;
 }
 
+// What relu and relu6 let pass, from y or from what they were given.
+__device__ inline bool lets_pass(Activation kind, float saved) {
+  return saved > 0 && (kind != Activation::relu6 || saved < 6);
+}
+
 // dy · act′; `saved` is y, or x for silu. What relu does not let pass is 0, whatever dy is there.
 __device__ inline float activation_gradient(Activation kind, float saved, float dy) {
   switch (kind) {
     case Activation::relu:
-      return saved > 0 ? dy : 0.0f;
     case Activation::relu6:
-      return saved > 0 && saved < 6 ? dy : 0.0f;
+      return lets_pass(kind, saved) ? dy : 0.0f;
     case Activation::silu: {
       const float s = sigmoid(saved);
       return dy * s * (1 + saved * (1 - s));

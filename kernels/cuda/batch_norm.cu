@@ -2,8 +2,8 @@
 // map.
 //
 // Memory traffic, n = rows · C elements of T:
-//   training   2R + 1W   x for the statistics, x again and y   (+ 1R residual)
-//   inference  1R + 1W                                         (+ 1R residual)
+//   training   2R + 1W   x for the statistics, x again and y   (+ 1R residual, + 1/16 W mask)
+//   inference  1R + 1W                                         (+ 1R residual, + 1/16 W mask)
 // The statistics need all of x before the second pass can begin; what of it is still in L2 by then is not read from
 // memory again.
 //
@@ -13,6 +13,7 @@
 #include "kernels/cuda/activation.h"
 #include "kernels/cuda/columns.h"
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/mask.h"
 
 namespace graft::cuda {
 
@@ -49,15 +50,15 @@ __global__ __launch_bounds__(kThreads) void batch_norm_moments_kernel(MomentsArg
   const int64_t first = blockIdx.y * a.slab_rows, last = first + a.slab_rows < a.rows ? first + a.slab_rows : a.rows;
   Moments sums[kN];
   if (c < a.channels) {
-    const Vector<T, kN> origin = load_vector<kN>(a.x + c, a.aligned);
+    const Vector<float, kN> origin = load_floats<kN>(a.x + c, a.aligned);
     for (int64_t row = first + threadIdx.y; row < last; row += int64_t{blockDim.y} * kUnroll) {
-      Vector<T, kN> x[kUnroll] = {};
+      Vector<float, kN> x[kUnroll] = {};
       int count = 0;
 #pragma unroll
       for (int u = 0; u < kUnroll; ++u) {
         const int64_t at = row + u * int64_t{blockDim.y};
         if (at >= last) continue;
-        x[u] = load_vector<kN>(a.x + at * a.channels + c, a.aligned);
+        x[u] = load_floats<kN>(a.x + at * a.channels + c, a.aligned);
         for (int k = 0; k < kN; ++k) x[u].at[k] -= origin.at[k];
         count = u + 1;
       }
@@ -80,7 +81,7 @@ __global__ __launch_bounds__(kThreads) void batch_norm_moments_kernel(MomentsArg
 // No rows: 0 / 0, the statistics are NaN.
 template <typename T>
 __global__ __launch_bounds__(kThreads) void batch_norm_statistics_kernel(const T* x, Planes partial, int64_t slab_rows,
-                                                                         int64_t rows, T* mean, T* var) {
+                                                                         int64_t rows, float* mean, float* var) {
   const int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   const auto of = [&](int64_t slab) {
     const int64_t left = rows - slab * slab_rows;
@@ -90,17 +91,18 @@ __global__ __launch_bounds__(kThreads) void batch_norm_statistics_kernel(const T
   Moments sums;
   if (!merge_slabs(partial, c, of, &sums)) return;
   const auto m = static_cast<float>(rows);
-  store(mean + c, rows > 0 ? load(x + c) + sums.mean : sums.mean / m);
+  store(mean + c, rows > 0 ? load_float(x + c) + sums.mean : sums.mean / m);
   store(var + c, sums.m2 / m);
 }
 
-// ---- y = act((x − mean) · inv_std · weight + bias + residual), training and inference
+// ---- z = (x − mean) · inv_std · weight + bias + residual, y = act(z), training and inference
 
 template <typename T>
 struct NormaliseArgs {
   const T *x, *residual;  // residual: nullptr if there is none
   const float *weight, *bias, *mean, *var;
   T* y;
+  uint8_t* mask;  // [rows, C / mask_width(C)], or nullptr: not wanted
   int64_t rows, channels, slab_rows;
   float eps;
   Activation activation;
@@ -119,37 +121,41 @@ __global__ __launch_bounds__(kThreads) void batch_norm_normalise_kernel(Normalis
   const int64_t first = blockIdx.y * a.slab_rows, last = first + a.slab_rows < a.rows ? first + a.slab_rows : a.rows;
   for (int64_t row = first + threadIdx.y; row < last; row += blockDim.y) {
     const int64_t at = row * a.channels + c;
-    const Vector<T, kN> x = load_vector<kN>(a.x + at, a.aligned);
-    Vector<T, kN> y;
-    if (a.residual != nullptr) y = load_vector<kN>(a.residual + at, a.aligned);
+    const Vector<float, kN> x = load_floats<kN>(a.x + at, a.aligned);
+    Vector<float, kN> y;
+    if (a.residual != nullptr) y = load_floats<kN>(a.residual + at, a.aligned);
+    unsigned passed = 0;
     for (int k = 0; k < kN; ++k) {
-      float value = (x.at[k] - mean.at[k]) * slope.at[k] + bias.at[k];
-      if (a.residual != nullptr) value += y.at[k];
-      y.at[k] = activated(a.activation, value);
+      float z = fmaf(x.at[k] - mean.at[k], slope.at[k], bias.at[k]);
+      if (a.residual != nullptr) z += y.at[k];
+      passed |= static_cast<unsigned>(lets_pass(a.activation, z)) << k;
+      y.at[k] = activated(a.activation, z);
     }
-    store_vector(a.y + at, y, a.aligned);
+    store_floats(a.y + at, y, a.aligned);
+    if (a.mask != nullptr) store_mask<kN>(a.mask, at, passed, a.channels);
   }
 }
 
-template <typename Args>
+template <typename T, typename Args>
 Status normalise(CallContext& call, const Args& a, const Tiling& t, const char* name) {
-  NormaliseArgs<float> n{.x = a.x.template as<float>(),
-                         .residual = a.residual.template as<float>(),
-                         .weight = a.weight.template as<float>(),
-                         .bias = a.bias.template as<float>(),
-                         .mean = a.mean.template as<float>(),
-                         .var = a.var.template as<float>(),
-                         .y = a.y.template as<float>(),
-                         .rows = t.rows,
-                         .channels = t.channels,
-                         .slab_rows = t.slab_rows,
-                         .eps = static_cast<float>(a.eps),
-                         .activation = a.activation};
+  NormaliseArgs<T> n{.x = a.x.template as<T>(),
+                     .residual = a.residual.template as<T>(),
+                     .weight = a.weight.template as<float>(),
+                     .bias = a.bias.template as<float>(),
+                     .mean = a.mean.template as<float>(),
+                     .var = a.var.template as<float>(),
+                     .y = a.y.template as<T>(),
+                     .mask = a.mask.template as<uint8_t>(),
+                     .rows = t.rows,
+                     .channels = t.channels,
+                     .slab_rows = t.slab_rows,
+                     .eps = static_cast<float>(a.eps),
+                     .activation = a.activation};
   n.aligned = all_aligned(n.x, n.residual, n.y);
   n.vectors_aligned = all_aligned(n.weight, n.bias, n.mean, n.var);
   const LaunchConfig config{name, t.grid(), t.block()};
-  return t.per_thread == 1 ? launch(call, config, batch_norm_normalise_kernel<float, 1>, n)
-                           : launch(call, config, batch_norm_normalise_kernel<float, kPerVector<float>>, n);
+  return t.per_thread == 1 ? launch(call, config, batch_norm_normalise_kernel<T, 1>, n)
+                           : launch(call, config, batch_norm_normalise_kernel<T, kPerVector<T>>, n);
 }
 
 int64_t training_workspace(const BatchNormTrainingArgs& a) {
@@ -157,23 +163,25 @@ int64_t training_workspace(const BatchNormTrainingArgs& a) {
   return planes_bytes(t.slabs, t.channels);
 }
 
+template <typename T>
 Status batch_norm_training(CallContext& call, const BatchNormTrainingArgs& a) {
   const Tiling t = tiling_of(a.x);
   if (call.workspace_bytes < training_workspace(a)) return Status::invalid_argument;
-  const auto* x = a.x.as<float>();
+  const T* x = a.x.as<T>();
   const Planes partial{static_cast<float*>(call.workspace), t.slabs, t.channels};
-  const MomentsArgs<float> m{x, partial, t.rows, t.channels, t.slab_rows, all_aligned(x)};
+  const MomentsArgs<T> m{x, partial, t.rows, t.channels, t.slab_rows, all_aligned(x)};
   const LaunchConfig config{"batch_norm_moments", t.grid(), t.block()};
-  Status status = t.per_thread == 1 ? launch(call, config, batch_norm_moments_kernel<float, 1>, m)
-                                    : launch(call, config, batch_norm_moments_kernel<float, kPerVector<float>>, m);
+  Status status = t.per_thread == 1 ? launch(call, config, batch_norm_moments_kernel<T, 1>, m)
+                                    : launch(call, config, batch_norm_moments_kernel<T, kPerVector<T>>, m);
   if (status != Status::ok) return status;
-  status = launch(call, merge_config("batch_norm_statistics", t.channels), batch_norm_statistics_kernel<float>, x,
-                  partial, t.slab_rows, t.rows, a.mean.as<float>(), a.var.as<float>());
-  return status == Status::ok ? normalise(call, a, t, "batch_norm_training") : status;
+  status = launch(call, merge_config("batch_norm_statistics", t.channels), batch_norm_statistics_kernel<T>, x, partial,
+                  t.slab_rows, t.rows, a.mean.as<float>(), a.var.as<float>());
+  return status == Status::ok ? normalise<T>(call, a, t, "batch_norm_training") : status;
 }
 
+template <typename T>
 Status batch_norm_inference(CallContext& call, const BatchNormInferenceArgs& a) {
-  return normalise(call, a, tiling_of(a.x), "batch_norm_inference");
+  return normalise<T>(call, a, tiling_of(a.x), "batch_norm_inference");
 }
 
 // ---- running ← (1 − momentum) · running + momentum · batch, the variance unbiased: · m / (m − 1)
@@ -209,9 +217,10 @@ Status update_running_stats(CallContext& call, const UpdateRunningStatsArgs& a) 
 }
 
 void enter_batch_norm(KernelTable& table) {
-  enter<BatchNormTrainingArgs, batch_norm_training>(table);
+  enter<BatchNormTrainingArgs, batch_norm_training<float>, batch_norm_training<__nv_bfloat16>>(table);
   enter_workspace<BatchNormTrainingArgs, training_workspace>(table);
-  enter<BatchNormInferenceArgs, batch_norm_inference>(table);
+  enter<BatchNormInferenceArgs, batch_norm_inference<float>, batch_norm_inference<__nv_bfloat16>,
+        batch_norm_inference<__half>>(table);
   enter<UpdateRunningStatsArgs, update_running_stats>(table);
 }
 

@@ -33,10 +33,10 @@ struct Tiling {
   }
 };
 
-template <typename T>
-Tiling tiling_of(int64_t rows, int64_t channels) {
+inline Tiling tiling_of(DType dtype, int64_t rows, int64_t channels) {
   Tiling t{.rows = rows, .channels = channels};
-  t.per_thread = channels % kPerVector<T> == 0 ? kPerVector<T> : 1;
+  const int per_vector = 16 / static_cast<int>(size_of(dtype));
+  t.per_thread = channels % per_vector == 0 ? per_vector : 1;
   const int64_t wide = channels / t.per_thread;
   while (t.columns < wide && t.columns < 32) t.columns *= 2;
   t.lanes = kThreads / t.columns;
@@ -47,7 +47,7 @@ Tiling tiling_of(int64_t rows, int64_t channels) {
 
 inline Tiling tiling_of(const TensorView& x) {
   const int64_t channels = x.shape.channels();
-  return tiling_of<float>(channels > 0 ? x.numel() / channels : 0, channels);
+  return tiling_of(x.dtype, channels > 0 ? x.numel() / channels : 0, channels);
 }
 
 // One thread a channel and row of threads: the kernels in which the slabs meet.

@@ -12,14 +12,30 @@ struct KernelTable {
   int64_t (*workspace_bytes[kPrimitiveCount])(const void* args) = {};  // nullptr: none
 };
 
-template <typename Args, Status (*Run)(CallContext&, const Args&)>
+template <typename Args>
+using Launcher = Status (*)(CallContext&, const Args&);
+
+// A launcher for each element type; nullptr: unsupported. A call without such a type takes the first.
+template <typename Args, Launcher<Args> kF32, Launcher<Args> kBf16 = nullptr, Launcher<Args> kF16 = nullptr>
 void enter(KernelTable& table) {
-  table.run[static_cast<int>(primitive_of<Args>)] = run_f32<Args, Run>;
+  table.run[static_cast<int>(primitive_of<Args>)] = [](CallContext* call, const void* args) {
+    constexpr Primitive kPrimitive = primitive_of<Args>;
+    if (const Status status = check_args(kPrimitive, args); status != Status::ok) return status;
+    const DType type = computes_in(kPrimitive, args);
+    const Launcher<Args> run = type == DType::f32 || type == DType::none ? kF32
+                               : type == DType::bf16                     ? kBf16
+                               : type == DType::f16                      ? kF16
+                                                                         : nullptr;
+    if (run == nullptr) return Status::unsupported;
+    if (!check_memory(kPrimitive, args)) return Status::invalid_argument;
+    return run(*call, *static_cast<const Args*>(args));
+  };
 }
+// Of shapes and types alone, any element type.
 template <typename Args, int64_t (*Bytes)(const Args&)>
 void enter_workspace(KernelTable& table) {
   table.workspace_bytes[static_cast<int>(primitive_of<Args>)] = [](const void* args) {
-    if (check_f32_args(primitive_of<Args>, args) != Status::ok) return int64_t{0};
+    if (check_args(primitive_of<Args>, args) != Status::ok) return int64_t{0};
     return Bytes(*static_cast<const Args*>(args));
   };
 }

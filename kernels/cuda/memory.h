@@ -3,14 +3,17 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/cuda/convert.h"
 #include "kernels/cuda/platform.h"
 
 #if defined(__CUDACC__)
 #define GRAFT_SITE
+#define GRAFT_PASS_SITE
 #define GRAFT_NOTE(kind, address, bytes) static_cast<void>(0)
 #else
 #include <source_location>
 #define GRAFT_SITE , std::source_location site = std::source_location::current()
+#define GRAFT_PASS_SITE , site
 #define GRAFT_NOTE(kind, address, bytes) cuda_on_host::note_##kind(address, bytes, site)
 #endif
 
@@ -32,6 +35,7 @@ template <typename T, int N>
 struct alignas(N * sizeof(T) <= 16 ? N * sizeof(T) : 16) Vector {
   T at[N];
 };
+constexpr size_t piece(size_t bytes) { return bytes < 16 ? bytes : 16; }  // of one access
 template <typename T>
 inline constexpr int kPerVector = 16 / static_cast<int>(sizeof(T));
 
@@ -41,7 +45,7 @@ template <int N, typename T>
 __device__ inline Vector<T, N> load_vector(const T* address, bool aligned GRAFT_SITE) {
   Vector<T, N> v;
   if (aligned) {
-    GRAFT_NOTE(load, address, sizeof(v));
+    for (size_t at = 0; at < sizeof(v); at += 16) GRAFT_NOTE(load, address + at / sizeof(T), piece(sizeof(v) - at));
     v = *reinterpret_cast<const Vector<T, N>*>(address);
   } else {
     for (int i = 0; i < N; ++i) {
@@ -54,7 +58,7 @@ __device__ inline Vector<T, N> load_vector(const T* address, bool aligned GRAFT_
 template <int N, typename T>
 __device__ inline void store_vector(T* address, const Vector<T, N>& v, bool aligned GRAFT_SITE) {
   if (aligned) {
-    GRAFT_NOTE(store, address, sizeof(v));
+    for (size_t at = 0; at < sizeof(v); at += 16) GRAFT_NOTE(store, address + at / sizeof(T), piece(sizeof(v) - at));
     *reinterpret_cast<Vector<T, N>*>(address) = v;
   } else {
     for (int i = 0; i < N; ++i) {
@@ -62,6 +66,31 @@ __device__ inline void store_vector(T* address, const Vector<T, N>& v, bool alig
       address[i] = v.at[i];
     }
   }
+}
+
+// ---- elements of any type, as the floats that kernels compute with; 16-bit ones are rounded once, when they are
+// stored
+
+template <typename T>
+__device__ inline float load_float(const T* address GRAFT_SITE) {
+  return converted<float>(load(address GRAFT_PASS_SITE));
+}
+template <typename T>
+__device__ inline void store_float(T* address, float value GRAFT_SITE) {
+  store(address, converted<T>(value) GRAFT_PASS_SITE);
+}
+template <int N, typename T>
+__device__ inline Vector<float, N> load_floats(const T* address, bool aligned GRAFT_SITE) {
+  const Vector<T, N> v = load_vector<N>(address, aligned GRAFT_PASS_SITE);
+  Vector<float, N> floats;
+  for (int i = 0; i < N; ++i) floats.at[i] = converted<float>(v.at[i]);
+  return floats;
+}
+template <int N, typename T>
+__device__ inline void store_floats(T* address, const Vector<float, N>& floats, bool aligned GRAFT_SITE) {
+  Vector<T, N> v;
+  for (int i = 0; i < N; ++i) v.at[i] = converted<T>(floats.at[i]);
+  store_vector(address, v, aligned GRAFT_PASS_SITE);
 }
 
 // For launchers: do all these begin on a 16-byte border? (Absent ones do.)

@@ -236,7 +236,7 @@ Status mean_pool(CallContext& call, const char* name, Pooling p, int64_t window,
   auto* to = y.as<float>();
   if (window < kLargeWindow || y.numel() == 0)
     return launch_pooling(call, name, p, y.numel(), mean_pool_kernel<kVector>, mean_pool_kernel<1>, from, to);
-  const Tiling t = tiling_of<float>(window, p.channels);
+  const Tiling t = tiling_of(DType::f32, window, p.channels);
   p.aligned = all_aligned(from, to);
   const int64_t blocks = y.shape.rows() * t.tiles;
   const LaunchConfig config{name, dim3(static_cast<unsigned>(blocks)), t.block()};

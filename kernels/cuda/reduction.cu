@@ -113,7 +113,7 @@ Cut cut(const Matrices& m) {
   Cut c;
   constexpr int kN = kPerVector<float>;
   c.fold = m.inner == 1 && m.count % kN == 0;
-  Tiling& t = c.t = c.fold ? tiling_of<float>(m.count / kN, kN) : tiling_of<float>(m.count, m.inner);
+  Tiling& t = c.t = c.fold ? tiling_of(DType::f32, m.count / kN, kN) : tiling_of(DType::f32, m.count, m.inner);
   while (t.lanes > kFewestLanes && t.lanes / 2 >= t.rows) t.lanes /= 2;
   c.together = kThreads / (t.columns * t.lanes);
   while (c.together > 1 && c.together / 2 >= m.outer) c.together /= 2;

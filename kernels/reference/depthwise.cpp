@@ -18,10 +18,11 @@ bool fits(const TensorView& x, const TensorView& weight, const TensorView& y, co
 
 }  // namespace
 
+// squeeze[n,c] = Σ_{h,w} y[n,h,w,c]
 // y[n,h,w,c] = act(Σ_{r,s} x[n, h·stride − pad + r·dilation, w·stride − pad + s·dilation, c] · weight[r,s,c] + bias[c])
 Status depthwise_conv2d(const DepthwiseConv2dArgs& a) {
   if (!fits(a.x, a.weight, a.y, a.conv) || !is_activation(a.activation) ||
-      !absent_or(a.bias, a.y.dtype, {a.y.shape[3]}))
+      !absent_or(a.bias, a.y.dtype, {a.y.shape[3]}) || !absent_or(a.squeeze, a.y.dtype, {a.y.shape[0], a.y.shape[3]}))
     return Status::invalid_argument;
   const Window window = window_of(a.x.shape, a.y.shape, a.weight.shape[0], a.weight.shape[1], a.conv);
 
@@ -40,6 +41,14 @@ Status depthwise_conv2d(const DepthwiseConv2dArgs& a) {
         }
       if (bias) sum += bias[c];
       y(n, h, w, c) = static_cast<T>(activated(a.activation, sum));
+    }
+    if (!a.squeeze.present()) return;
+    const View2<T> squeeze(a.squeeze);
+    for (auto [n, c] : squeeze.indices()) {
+      double sum = 0;
+      for (int64_t h = 0; h < y.extent(1); ++h)
+        for (int64_t w = 0; w < y.extent(2); ++w) sum += y(n, h, w, c);
+      squeeze(n, c) = static_cast<T>(sum);
     }
   });
 }

@@ -1,4 +1,5 @@
 // Batch norm (Ioffe & Szegedy 2015): per channel, over all rows m = N·H·W.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/reference/activation.h"
@@ -22,7 +23,22 @@ struct Normaliser {
   double operator()(double x) const { return (x - mean) * inv_std; }
 };
 
-// y[i,c] = act(x̂ · weight[c] + bias[c] + residual[i,c]); `Args` is that of training or of inference.
+bool masks(Activation a) { return a == Activation::relu || a == Activation::relu6; }
+
+// mask? has a bit for each element, of relu and relu6 alone.
+bool mask_fits(const TensorView& mask, const TensorView& x, Activation activation) {
+  return !mask.present() || (masks(activation) && is(mask, DType::u8, mask_shape(x.shape)));
+}
+struct MaskBit {
+  int64_t byte;
+  int bit;
+};
+MaskBit mask_bit(const TensorView& x, int64_t row, int64_t channel) {
+  const int64_t width = mask_width(x.shape.channels());
+  return {row * (x.shape.channels() / width) + channel / width, static_cast<int>(channel % width)};
+}
+
+// y[i,c] = act(z), z = x̂ · weight[c] + bias[c] + residual[i,c]; `Args` is that of training or of inference.
 template <typename T, typename Args>
 void normalise(const Args& a, int64_t c, Normaliser normalised) {
   const auto x = rows_of<const T>(a.x), residual = rows_of<const T>(a.residual);
@@ -31,8 +47,15 @@ void normalise(const Args& a, int64_t c, Normaliser normalised) {
     double value = normalised(x(i, c)) * a.weight.template as<T>()[c] + a.bias.template as<T>()[c];
     if (a.residual.present()) value += residual(i, c);
     y(i, c) = static_cast<T>(activated(a.activation, value));
+    if (a.mask.present() && activation_gradient(a.activation, value, 1) != 0) {
+      const MaskBit at = mask_bit(a.x, i, c);
+      auto& byte = a.mask.template as<uint8_t>()[at.byte];
+      byte = static_cast<uint8_t>(byte | 1 << at.bit);
+    }
   }
 }
+
+void clear(const TensorView& mask) { std::fill_n(mask.as<uint8_t>(), mask.numel(), uint8_t{0}); }
 
 }  // namespace
 
@@ -40,9 +63,10 @@ void normalise(const Args& a, int64_t c, Normaliser normalised) {
 Status batch_norm_training(const BatchNormTrainingArgs& a) {
   if (!is_float(a.x) || a.x.shape.rank < 1 || !is(a.y, a.x.dtype, a.x.shape) ||
       !are_per_channel(a.x, a.weight, a.bias, a.mean, a.var) || !absent_or(a.residual, a.x.dtype, a.x.shape) ||
-      !(a.eps >= 0) || !is_activation(a.activation))
+      !(a.eps >= 0) || !is_activation(a.activation) || !mask_fits(a.mask, a.x, a.activation))
     return Status::invalid_argument;
 
+  clear(a.mask);
   return for_float_type(a.x.dtype, [&](auto type) {
     using T = decltype(type);
     const auto x = rows_of<const T>(a.x);
@@ -64,9 +88,10 @@ Status batch_norm_training(const BatchNormTrainingArgs& a) {
 Status batch_norm_inference(const BatchNormInferenceArgs& a) {
   if (!is_float(a.x) || a.x.shape.rank < 1 || !is(a.y, a.x.dtype, a.x.shape) ||
       !are_per_channel(a.x, a.weight, a.bias, a.mean, a.var) || !absent_or(a.residual, a.x.dtype, a.x.shape) ||
-      !(a.eps >= 0) || !is_activation(a.activation))
+      !(a.eps >= 0) || !is_activation(a.activation) || !mask_fits(a.mask, a.x, a.activation))
     return Status::invalid_argument;
 
+  clear(a.mask);
   return for_float_type(a.x.dtype, [&](auto type) {
     using T = decltype(type);
     for (int64_t c = 0; c < a.x.shape.channels(); ++c)
@@ -74,29 +99,38 @@ Status batch_norm_inference(const BatchNormInferenceArgs& a) {
   });
 }
 
-// With g = dy where the activation let it pass:
+// With g = dy · act′(z), z made again from x, or what relu let pass taken from the mask:
 //   dbias = Σ_i g    dweight = Σ_i g·x̂    dresidual = g
 //   dx = weight · inv_std · (g − dbias / m − x̂ · dweight / m)    the statistics depend on x
 //   dx = weight · inv_std · g                                    given statistics
 Status batch_norm_backward(const BatchNormBackwardArgs& a) {
   const DType type_of_x = a.x.dtype;
   const Shape channels{a.x.shape.channels()};
-  const bool needs_y = a.activation != Activation::none;
+  const bool knows_z = a.activation == Activation::none || a.mask.present() || a.bias.present();
   if (!is_float(a.x) || a.x.shape.rank < 1 || !is(a.dy, type_of_x, a.x.shape) ||
-      !are_per_channel(a.x, a.weight, a.weight, a.mean, a.var) || (needs_y && !is(a.y, type_of_x, a.x.shape)) ||
+      !are_per_channel(a.x, a.weight, a.weight, a.mean, a.var) || !absent_or(a.bias, type_of_x, channels) ||
       !absent_or(a.dx, type_of_x, a.x.shape) || !absent_or(a.dresidual, type_of_x, a.x.shape) ||
       !absent_or(a.dweight, type_of_x, channels) || !absent_or(a.dbias, type_of_x, channels) || !(a.eps >= 0) ||
-      (needs_y && a.activation != Activation::relu && a.activation != Activation::relu6))
+      !is_activation(a.activation) || !mask_fits(a.mask, a.x, a.activation) || !knows_z)
     return Status::invalid_argument;
 
   return for_float_type(type_of_x, [&](auto type) {
     using T = decltype(type);
-    const auto x = rows_of<const T>(a.x), dy = rows_of<const T>(a.dy), y = rows_of<const T>(a.y);
+    const auto x = rows_of<const T>(a.x), dy = rows_of<const T>(a.dy);
+    const auto* mask = a.mask.as<const uint8_t>();
     const auto dx = rows_of<T>(a.dx), dresidual = rows_of<T>(a.dresidual);
     const int64_t m = x.extent(0);
     for (int64_t c = 0; c < x.extent(1); ++c) {
       const Normaliser normalised{a.mean.as<T>()[c], 1 / std::sqrt(a.var.as<T>()[c] + a.eps)};
-      const auto g = [&](int64_t i) { return activation_gradient(a.activation, needs_y ? y(i, c) : 0, dy(i, c)); };
+      const auto g = [&](int64_t i) -> double {
+        if (a.activation == Activation::none) return dy(i, c);
+        if (a.mask.present()) {
+          const MaskBit at = mask_bit(a.x, i, c);
+          return mask[at.byte] >> at.bit & 1 ? dy(i, c) : T{0};
+        }
+        const double z = normalised(x(i, c)) * a.weight.as<T>()[c] + a.bias.as<T>()[c];
+        return activation_gradient(a.activation, a.activation == Activation::sigmoid ? sigmoid(z) : z, dy(i, c));
+      };
       double dbias = 0, dweight = 0;
       for (int64_t i = 0; i < m; ++i) {
         dbias += g(i);

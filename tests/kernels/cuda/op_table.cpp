@@ -17,7 +17,7 @@ BackendUnderTest on_host(Order order, const char* word) {
                 cuda_on_host::options().order = order;
                 return cuda::make_backend(0, backend);
               },
-          .dtypes = {DType::f32},
+          .dtypes = {DType::f32, DType::bf16, DType::f16},
           .same_bits = "cuda on host",
           .watch = Watch::device,
           .whole = false};

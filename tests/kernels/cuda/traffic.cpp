@@ -160,7 +160,7 @@ TEST_CASE("batch norm backward reads x and dy twice and writes dx once") {
                                       .dbias = floats(c)}),
         5.0 / 3,
         {{.kernel = "batch_norm_gradient_sums_kernel<", .reuse = 1.0 + 2 * 8.0 / 1024 + 0.01},
-         {.kernel = "batch_norm_gradients_kernel<", .reuse = 2},
+         {.kernel = "batch_norm_gradients_kernel", .reuse = 2},
          {.kernel = "batch_norm_dx_kernel<", .reuse = 1.0 + 5 * 8.0 / 1024 + 0.01}});
 }
 

@@ -1,5 +1,6 @@
 #include "tests/kernels/op_table/call.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -27,6 +28,34 @@ T get(const Bytes& bytes, int64_t i) {
   return value;
 }
 
+// Significand bits, and the exponent of the smallest normal number as frexp gives it.
+struct Format {
+  int digits, least, largest;
+};
+constexpr Format kBf16{8, -125, 128}, kF16{11, -13, 16};
+
+double rounded_to(const Format& format, double value) {
+  if (!std::isfinite(value) || value == 0) return value;
+  int exponent;
+  std::frexp(value, &exponent);
+  const int last = std::max(exponent, format.least) - format.digits;
+  const double near = std::ldexp(std::nearbyint(std::ldexp(value, -last)), last);
+  return std::abs(near) < std::ldexp(1, format.largest) ? near : std::copysign(kInf, value);
+}
+
+// Of a number that f16 has.
+uint16_t half_bits(double value) {
+  const unsigned sign = std::signbit(value) ? 0x8000u : 0u;
+  const double size = std::abs(value);
+  if (std::isnan(value)) return 0x7E00;
+  if (std::isinf(value)) return static_cast<uint16_t>(sign | 0x7C00);
+  if (size < 0x1p-14) return static_cast<uint16_t>(sign | static_cast<unsigned>(size * 0x1p24));
+  int exponent;
+  const double fraction = std::frexp(size, &exponent);  // in [½, 1)
+  return static_cast<uint16_t>(sign | static_cast<unsigned>(exponent + 14) << 10 |
+                               static_cast<unsigned>((fraction * 2 - 1) * 1024));
+}
+
 void put_element(Bytes& bytes, DType dtype, int64_t i, double value) {
   switch (dtype) {
     case DType::none:
@@ -36,8 +65,9 @@ void put_element(Bytes& bytes, DType dtype, int64_t i, double value) {
     case DType::f32:
       return put(bytes, i, static_cast<float>(value));
     case DType::bf16:
+      return put(bytes, i, static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(value)) >> 16));
     case DType::f16:
-      return put(bytes, i, static_cast<uint16_t>(value));
+      return put(bytes, i, half_bits(value));
     case DType::i64:
       return put(bytes, i, static_cast<int64_t>(value));
     case DType::u8:
@@ -121,10 +151,18 @@ class Guarded {
 
 }  // namespace
 
+double rounded_to(DType dtype, double value) {
+  if (dtype == DType::f32) return static_cast<float>(value);
+  if (dtype == DType::bf16) return rounded_to(kBf16, value);
+  if (dtype == DType::f16) return rounded_to(kF16, value);
+  return value;
+}
+
 AnyArgs typed_args(Primitive primitive, const OpRow& row, DType dtype) {
   AnyArgs args = row.args;
   for (int i = 0; i < info_of(primitive).roles.total(); ++i)
-    if (row.views[i].real && views_of(args.bytes)[i].present()) views_of(args.bytes)[i].dtype = dtype;
+    if (row.views[i].real && views_of(args.bytes)[i].present())
+      views_of(args.bytes)[i].dtype = row.views[i].vector ? vector_type(dtype) : dtype;
   return args;
 }
 
@@ -134,13 +172,18 @@ Tensors contents(Primitive primitive, const OpRow& row, DType rounded, DType sto
   for (int i = 0; i < roles.total(); ++i) {
     TensorView view = row.view(i);
     if (!view.present()) continue;
-    if (row.views[i].real) view.dtype = stored;
+    const DType precision = row.views[i].vector ? vector_type(rounded) : rounded;
+    if (row.views[i].real) view.dtype = row.views[i].vector ? vector_type(stored) : stored;
     tensors[i].assign(static_cast<size_t>(view.bytes()), kUnwritten);
     if (i >= roles.inputs + roles.inouts) continue;
     for (int64_t e = 0; e < view.numel(); ++e) {
       double value = row.views[i].fill(e, unit_hash(static_cast<uint64_t>(i), e));
-      if (row.views[i].real && rounded == DType::f32) value = static_cast<float>(value);
-      put_element(tensors[i], view.dtype, e, value);
+      if (row.views[i].real)
+        put_element(tensors[i], view.dtype, e, rounded_to(precision, value));
+      else if (size_of(view.dtype) == 2)
+        put(tensors[i], e, static_cast<uint16_t>(value));
+      else
+        put_element(tensors[i], view.dtype, e, value);
     }
   }
   return tensors;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "contract/check_args.h"
 #include "core/error.h"
 #include "tests/kernels/op_table/backends.h"
 #include "tests/kernels/op_table/op_table.h"
@@ -18,9 +19,13 @@ using Tensors = std::array<Bytes, kMaxViews>;
 // The row's arguments with the type under test in place of `real`.
 AnyArgs typed_args(Primitive, const OpRow&, DType);
 
-// Contents of inputs and in-outs as the fills give them, rounded to `rounded`, stored as `stored`: so that f32 and f64
-// runs read the same numbers. Outputs hold 0xFF bytes (NaN). bf16 and f16 take their bit patterns from the fill.
+// Contents of inputs and in-outs as the fills give them, rounded to `rounded`, stored as `stored`: so that runs of any
+// type read the same numbers. Outputs hold 0xFF bytes (NaN). A view of its own type bf16 or f16 takes bit patterns from
+// the fill.
 Tensors contents(Primitive, const OpRow&, DType rounded, DType stored);
+
+// To nearest even, as `dtype` has it.
+double rounded_to(DType, double);
 
 // Element i of a tensor as a number.
 double element(const Bytes&, DType, int64_t i);

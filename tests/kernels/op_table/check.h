@@ -17,6 +17,6 @@ std::string check_row(const BackendUnderTest&, const Backend& backend, const Bac
 Tensors results_of(const BackendUnderTest&, const Backend& backend, const OpEntry&, const OpRow&, DType);
 
 // Whether the row says anything about this type: one that names all its types is run once, with the backend's first.
-bool applies(const BackendUnderTest&, const OpRow&, DType);
+bool applies(const BackendUnderTest&, const OpEntry&, const OpRow&, DType);
 
 }  // namespace graft::test

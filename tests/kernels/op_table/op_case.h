@@ -46,15 +46,36 @@ struct Row {
   }
 };
 
+// The weight of a batch norm is a vector, that of a convolution is not.
+template <typename Tag>
+bool is_batch_norms(auto& args) {
+  if constexpr (requires {
+                  args.var;
+                  args.weight;
+                })
+    return &Tag::in(args) == &args.weight;
+  else
+    return false;
+}
+
 // A tensor argument, named as in the arguments struct.
 template <typename Tag>
 struct Tensor {
   Shape shape;
   DType dtype = DType::none;  // none: the type under test
+  bool vector = false;
   Fill fill;
 
-  Tensor(std::initializer_list<int64_t> extents) : shape(extents), dtype(Tag::kType), fill(Tag::contents()) {}
-  explicit Tensor(const Shape& given) : shape(given), dtype(Tag::kType), fill(Tag::contents()) {}
+  Tensor(std::initializer_list<int64_t> extents) : Tensor(Shape(extents)) {}
+  explicit Tensor(const Shape& given)
+      : shape(given), dtype(Tag::kType), vector(Tag::kIsVector), fill(Tag::contents()) {}
+
+  // f32 beside 16-bit types.
+  Tag wide() const {
+    Tag copy = static_cast<const Tag&>(*this);
+    copy.vector = true;
+    return copy;
+  }
 
   Tag as(DType type) const {
     Tag copy = static_cast<const Tag&>(*this);
@@ -76,19 +97,23 @@ struct Tensor {
     view.dtype = dtype == DType::none ? DType::f32 : dtype;
     row.out.views[i].name = Tag::kName;
     row.out.views[i].real = dtype == DType::none;
+    row.out.views[i].vector = vector || is_batch_norms<Tag>(row.args);
     row.out.views[i].fill = fill;
     row.state[i] = Row<Args>::State::given;
   }
 };
 
-#define GRAFT_OP_TENSOR(NAME, TYPE, CONTENTS)         \
-  struct NAME : Tensor<NAME> {                        \
-    using Tensor<NAME>::Tensor;                       \
-    static constexpr const char* kName = #NAME;       \
-    static constexpr DType kType = DType::TYPE;       \
-    static Fill contents() { return CONTENTS; }       \
-    static auto& in(auto& args) { return args.NAME; } \
+#define GRAFT_OP_VIEW(NAME, TYPE, IS_VECTOR, CONTENTS) \
+  struct NAME : Tensor<NAME> {                         \
+    using Tensor<NAME>::Tensor;                        \
+    static constexpr const char* kName = #NAME;        \
+    static constexpr bool kIsVector = IS_VECTOR;       \
+    static constexpr DType kType = DType::TYPE;        \
+    static Fill contents() { return CONTENTS; }        \
+    static auto& in(auto& args) { return args.NAME; }  \
   };
+#define GRAFT_OP_TENSOR(NAME, TYPE, CONTENTS) GRAFT_OP_VIEW(NAME, TYPE, false, CONTENTS)
+#define GRAFT_OP_VECTOR(NAME, TYPE, CONTENTS) GRAFT_OP_VIEW(NAME, TYPE, true, CONTENTS)
 GRAFT_OP_TENSOR(x, none, uniform())
 GRAFT_OP_TENSOR(y, none, uniform())
 GRAFT_OP_TENSOR(dx, none, uniform())
@@ -98,22 +123,24 @@ GRAFT_OP_TENSOR(b, none, uniform())
 GRAFT_OP_TENSOR(s, none, uniform())
 GRAFT_OP_TENSOR(ds, none, uniform())
 GRAFT_OP_TENSOR(weight, none, uniform())
-GRAFT_OP_TENSOR(bias, none, uniform())
+GRAFT_OP_VECTOR(bias, none, uniform())
 GRAFT_OP_TENSOR(residual, none, uniform())
-GRAFT_OP_TENSOR(dweight, none, uniform())
-GRAFT_OP_TENSOR(dbias, none, uniform())
+GRAFT_OP_VECTOR(dweight, none, uniform())
+GRAFT_OP_VECTOR(dbias, none, uniform())
 GRAFT_OP_TENSOR(dresidual, none, uniform())
-GRAFT_OP_TENSOR(mean, none, uniform())
-GRAFT_OP_TENSOR(var, none, uniform(0.5, 2))
-GRAFT_OP_TENSOR(running_mean, none, uniform())
-GRAFT_OP_TENSOR(running_var, none, uniform(0.5, 2))
+GRAFT_OP_VECTOR(mean, none, uniform())
+GRAFT_OP_VECTOR(var, none, uniform(0.5, 2))
+GRAFT_OP_VECTOR(running_mean, none, uniform())
+GRAFT_OP_VECTOR(running_var, none, uniform(0.5, 2))
 GRAFT_OP_TENSOR(saved, none, uniform())
+GRAFT_OP_TENSOR(mask, u8, labels(256))
+GRAFT_OP_VECTOR(squeeze, none, uniform())
 GRAFT_OP_TENSOR(index, u8, labels(1))
 GRAFT_OP_TENSOR(logits, none, uniform(-8, 8))
 GRAFT_OP_TENSOR(targets, i64, labels(1))
-GRAFT_OP_TENSOR(class_weights, none, uniform(0.5, 2))
-GRAFT_OP_TENSOR(loss, none, uniform())
-GRAFT_OP_TENSOR(dloss, none, values({0.75}))
+GRAFT_OP_VECTOR(class_weights, none, uniform(0.5, 2))
+GRAFT_OP_VECTOR(loss, none, uniform())
+GRAFT_OP_VECTOR(dloss, none, values({0.75}))
 GRAFT_OP_TENSOR(dlogits, none, uniform())
 GRAFT_OP_TENSOR(gradient, none, uniform())
 GRAFT_OP_TENSOR(parameter, none, uniform())
@@ -125,7 +152,9 @@ GRAFT_OP_TENSOR(step, i64, values({3}))
 GRAFT_OP_TENSOR(learning_rate, f64, values({0.1}))
 GRAFT_OP_TENSOR(state, i64, values({0x123456789ABCD000p0, 40}))
 GRAFT_OP_TENSOR(random_state, i64, values({0x123456789ABCD000p0, 40}))
+#undef GRAFT_OP_VECTOR
 #undef GRAFT_OP_TENSOR
+#undef GRAFT_OP_VIEW
 
 // with<bias, residual>: present, with the extents that follow.
 template <typename... Tags>
@@ -248,6 +277,7 @@ class OpCase {
  public:
   OpCase(OpEntries& table, Complete complete) : complete_(complete), entry_(add_entry(table)) {}
 
+  OpCase& wide_only() { return entry_.wide_only = true, *this; }
   OpCase& bound(Bound bound) { return bound_ = std::move(bound), *this; }
   // The output may be the same memory as the input: such rows run in place too.
   template <typename Output, typename Input>

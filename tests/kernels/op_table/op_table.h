@@ -13,7 +13,7 @@
 
 namespace graft::test {
 
-inline constexpr int kMaxViews = 10;
+inline constexpr int kMaxViews = 11;
 
 // How far a result may be from the reference in f64, with u half a unit in the last place of 1:
 //   |y − y64| <= factor · u · (magnitude + |y64|)
@@ -30,9 +30,10 @@ struct Bound {
 struct RowView {
   const char* name = "";
   bool optional = false;
-  bool loose = false;  // other extents than the row's may be right as well
-  bool real = false;   // its type is the one under test: f32 or f64
-  Fill fill;           // inputs and in-outs
+  bool loose = false;   // other extents than the row's may be right as well
+  bool real = false;    // its type is the one under test
+  bool vector = false;  // real, but f32 where that is a 16-bit type: vector_type of contract/check_args.h
+  Fill fill;            // inputs and in-outs
 };
 
 struct OpRow {
@@ -59,6 +60,7 @@ struct OpEntry {
   std::vector<OpRow> rows;
   std::vector<OpRow> bench_rows;
   std::vector<std::pair<int, int>> in_place;  // output, and the input it may alias
+  bool wide_only = false;                     // f32 and f64: no 16-bit type
 };
 
 // All entries, in the order of GRAFT_PRIMITIVES.

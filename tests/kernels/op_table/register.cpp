@@ -32,7 +32,7 @@ void check_primitive(const BackendUnderTest& entry, Primitive primitive) {
     std::vector<OpRow> rows = derived_errors(op);
     rows.insert(rows.begin(), op.rows.begin(), op.rows.end());
     for (const OpRow& row : rows) {
-      if (!applies(entry, row, dtype)) continue;
+      if (!applies(entry, op, row, dtype)) continue;
       const std::string problem = check_row(entry, *backend, reference_backend(), op, row, dtype);
       INFO(name_of(primitive) << " " << name_of(dtype) << " " << row.text);
       CHECK(problem == "");
@@ -56,7 +56,7 @@ void check_same_bits(const std::vector<BackendUnderTest>& backends, const std::s
     if (!first || !other) return;
     for (DType dtype : entry.dtypes)
       for (const OpRow& row : op.rows) {
-        if (row.expected != Status::ok || !applies(entry, row, dtype)) continue;
+        if (row.expected != Status::ok || !applies(entry, op, row, dtype)) continue;
         INFO(first_entry->name << " and " << entry.name << ": " << name_of(primitive) << " " << row.text);
         const bool same = results_of(*first_entry, *first, op, row, dtype) == results_of(entry, *other, op, row, dtype);
         CHECK(same);

@@ -33,29 +33,34 @@ void training_magnitude(const BatchNormTrainingArgs& call, const BatchNormTraini
   });
 }
 
-// The sums with all signs positive: Σ|dy|, Σ|dy|·(|x| + |mean|)·inv_std, and dx from them.
+// The sums with all signs positive: Σ|g|, Σ|g|·(|x| + |mean|)·inv_std, and dx from them; where z is made again its
+// error goes into g, |g| = |dy| · (1 + |z|), as no act″ is larger than 1.
 void backward_magnitude(const BatchNormBackwardArgs& call, const BatchNormBackwardArgs& magnitude) {
   const auto channels = static_cast<size_t>(call.x.shape.channels());
   const auto m = static_cast<double>(call.x.shape.rows());
   std::vector<double> dbias_size(channels, 0), dweight_size(channels, 0);
-  const auto dy_size = [&](int64_t e) {  // an infinite dy is one that the activation does not let pass
-    const double size = std::abs(numbers(call.dy)[e]);
-    return std::isfinite(size) ? size : 0;
-  };
   const auto x_hat_size = [&](int64_t e, int64_t c) {
     return (std::abs(numbers(call.x)[e]) + std::abs(numbers(call.mean)[c])) /
            std::sqrt(numbers(call.var)[c] + call.eps);
   };
+  const bool makes_z = call.activation != Activation::none && !call.mask.present();
+  const auto g_size = [&](int64_t e, int64_t c) {  // an infinite dy is one that the activation does not let pass
+    const double size = std::abs(numbers(call.dy)[e]);
+    if (!std::isfinite(size)) return 0.0;
+    if (!makes_z) return size;
+    return size * (1 + x_hat_size(e, c) * std::abs(numbers(call.weight)[c]) + std::abs(numbers(call.bias)[c]));
+  };
   for_each_element(call.x, [&](int64_t e, int64_t c) {
-    dbias_size[c] += dy_size(e);
-    dweight_size[c] += dy_size(e) * x_hat_size(e, c);
+    dbias_size[c] += g_size(e, c);
+    dweight_size[c] += g_size(e, c) * x_hat_size(e, c);
+    if (magnitude.dresidual.present()) magnitude.dresidual.as<double>()[e] = g_size(e, c);
   });
   if (magnitude.dbias.present()) std::copy(dbias_size.begin(), dbias_size.end(), magnitude.dbias.as<double>());
   if (magnitude.dweight.present()) std::copy(dweight_size.begin(), dweight_size.end(), magnitude.dweight.as<double>());
   if (!magnitude.dx.present()) return;
   for_each_element(call.x, [&](int64_t e, int64_t c) {
     const double scale = std::abs(numbers(call.weight)[c]) / std::sqrt(numbers(call.var)[c] + call.eps);
-    double size = dy_size(e);
+    double size = g_size(e, c);
     if (call.batch_statistics) size += dbias_size[c] / m + x_hat_size(e, c) * dweight_size[c] / m;
     magnitude.dx.as<double>()[e] = scale * size;
   });
@@ -73,6 +78,7 @@ void add_normalisation_rows(OpEntries& table) {
                                    row.required(y(row.args.x.shape));
                                    row.required(mean(channels));
                                    row.required(var(channels));
+                                   row.optional(mask(mask_shape(row.args.x.shape)));
                                  })
       .bound(custom<BatchNormTrainingArgs>(6, training_magnitude))
       .row(x{2, 3, 5, 7})
@@ -92,6 +98,11 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 9, 7, 5}.filled(values({3})))  // all the same: eps alone keeps it finite
       .each_activation(x{2, 5, 3, 19}, weight{19}.filled(uniform(2, 5)), with<residual>)
       .each_activation(x{3, 4, 4, 8}, weight{8}.filled(uniform(2, 5)))
+      .row(x{2, 5, 3, 19}, with<residual, mask>, activation(relu))
+      .row(x{2, 9, 13, 40}, weight{40}.filled(uniform(2, 5)), with<residual, mask>, activation(relu6))
+      .row(x{3, 5, 5, 8}, with<mask>, activation(relu))
+      .row(x{2, 5, 3, 19}, with<mask>, activation(silu), invalid("silu lets everything pass"))
+      .row(x{2, 5, 3, 8}, mask{30, 8}, activation(relu), invalid("a byte for each element where a vector has one"))
       .row(x{2, 3, 5, 7}, weight{8}, invalid("8 weights for 7 channels"))
       .row(x{2, 3, 5, 7}, eps(-1), invalid("a negative eps"))
       .row(x{2, 3, 5, 7}, residual{2, 3, 5, 1}, invalid("a residual unlike x"))
@@ -108,6 +119,7 @@ void add_normalisation_rows(OpEntries& table) {
                                     row.required(var(channels));
                                     row.optional(residual(row.args.x.shape));
                                     row.required(y(row.args.x.shape));
+                                    row.optional(mask(mask_shape(row.args.x.shape)));
                                   })
       .bound(linear(6, {3}))  // the mean is subtracted
       .row(x{2, 3, 5, 7})
@@ -124,6 +136,8 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 9, 7, 5}.filled(uniform(999, 1001)), mean{5}.filled(uniform(999, 1001)))
       .each_activation(x{2, 5, 3, 19}, weight{19}.filled(uniform(2, 5)), with<residual>)
       .each_activation(x{3, 4, 4, 8}, weight{8}.filled(uniform(2, 5)))
+      .row(x{2, 5, 3, 19}, with<residual, mask>, activation(relu))
+      .row(x{2, 9, 13, 40}, weight{40}.filled(uniform(2, 5)), with<residual, mask>, activation(relu6))
       .row(x{2, 3, 5, 7}, var{6}, invalid("6 variances for 7 channels"))
       .row(x{2, 3, 5, 7}, residual{1, 3, 5, 7}, invalid("a residual unlike x"))
       .row(x{2, 3, 5, 7}, activation(-3), invalid("no such activation"))
@@ -134,9 +148,10 @@ void add_normalisation_rows(OpEntries& table) {
                                    const Shape channels = {row.args.x.shape.channels()};
                                    row.required(dy(row.args.x.shape));
                                    row.required(weight(channels));
+                                   row.optional(bias(channels));
                                    row.required(mean(channels));
                                    row.required(var(channels));
-                                   row.optional(y(row.args.x.shape));
+                                   row.optional(mask(mask_shape(row.args.x.shape)));
                                    row.optional(dx(row.args.x.shape));
                                    row.optional(dweight(channels));
                                    row.optional(dbias(channels));
@@ -158,19 +173,24 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{37, 10}, with<dx, dweight, dbias>)
       .row(x{3, 31, 37, 3}, with<dx, dweight, dbias>)
       .row(x{0, 4, 4, 5}, with<dx, dweight, dbias>)  // sums of nothing
-      .row(x{2, 5, 3, 19}, y{2, 5, 3, 19}.filled(quantised(2)), with<dx, dweight, dbias, dresidual>, activation(relu))
-      .row(x{2, 5, 3, 19}, y{2, 5, 3, 19}.filled(quantised(2)), with<dx, dweight, dbias>, activation(relu),
-           batch_statistics(0))
-      .row(x{2, 5, 3, 16}, y{2, 5, 3, 16}.filled(values({0, 6, 3, 5.5, 0.25, 6, 6})),
-           with<dx, dweight, dbias, dresidual>, activation(relu6))
-      .row(x{2, 3, 5}, y{2, 3, 5}.filled(values({0, 1, 2})), dy{2, 3, 5}.filled(values({kInf, 1, -1, kNan, 0.5, 2})),
-           with<dx, dweight, dbias, dresidual>, activation(relu))   // what is not let pass leaves no NaN
-      .row(x{2, 5, 3, 9}, y{2, 5, 3, 9}, with<dx, dweight, dbias>)  // no activation: y says nothing
-      .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>, activation(relu), invalid("relu without y"))
-      .row(x{2, 3, 5, 7}, with<y, dx, dweight, dbias>, activation(silu), invalid("y does not tell silu's slope"))
+      .each_activation(x{2, 5, 3, 19}, weight{19}.filled(uniform(2, 5)), with<bias, dx, dweight, dbias, dresidual>)
+      .each_activation(x{3, 4, 4, 24}, weight{24}.filled(uniform(2, 5)), with<bias, dx, dweight, dbias>,
+                       batch_statistics(0))
+      .row(x{2, 5, 3, 19}, with<mask, dx, dweight, dbias, dresidual>, activation(relu))
+      .row(x{2, 5, 3, 16}, with<mask, dx, dweight, dbias, dresidual>, activation(relu6))
+      .row(x{2, 9, 13, 40}, with<mask, dx, dweight, dbias>, activation(relu), batch_statistics(0))
+      .row(x{2, 5, 3, 16}, with<bias, mask, dresidual>, activation(relu))  // the mask comes first
+      .row(x{2, 3, 5}.filled(values({-1, 1, 2})), dy{2, 3, 5}.filled(values({kInf, 1, -1, kNan, 0.5, 2})),
+           mean{5}.filled(values({0})), weight{5}.filled(values({1})), bias{5}.filled(values({0})),
+           with<dx, dweight, dbias, dresidual>, activation(relu))  // what is not let pass leaves no NaN
+      .row(x{2, 5, 3, 9}, with<bias, dx, dweight, dbias>)          // no activation: bias says nothing
+      .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>, activation(relu), invalid("relu, and neither bias nor mask"))
+      .row(x{2, 3, 5, 7}, with<mask, dx>, activation(silu), invalid("a mask does not tell silu's slope"))
+      .row(x{2, 3, 5, 8}, mask{30, 8}, with<dx>, activation(relu), invalid("a mask of another width"))
       .row(x{2, 3, 5, 7}, with<dx>, dweight{8}, invalid("8 weights for 7 channels"))
       .row(x{2, 3, 5, 7}, dx{2, 3, 7, 5}, invalid("dx unlike x"))
-      .bench(x{16, 56, 56, 256}, with<y, dx, dweight, dbias>, activation(relu))
+      .bench(x{16, 56, 56, 256}, with<bias, dx, dweight, dbias>, activation(relu))
+      .bench(x{16, 56, 56, 256}, with<mask, dx, dweight, dbias, dresidual>, activation(relu))
       .bench(x{16, 14, 14, 256}, with<dx, dweight, dbias>);
 
   op_case<UpdateRunningStatsArgs>(table,
@@ -180,6 +200,7 @@ void add_normalisation_rows(OpEntries& table) {
                                     row.required(running_mean(row.args.mean.shape));
                                     row.required(running_var(row.args.mean.shape));
                                   })
+      .wide_only()
       .bound(linear())
       .row(mean{7}, rows(35))
       .row(mean{1}, rows(2))

@@ -71,6 +71,7 @@ void add_optimiser_rows(OpEntries& table) {
                      row.required(parameter(row.args.gradient.shape));
                      row.optional(velocity(row.args.gradient.shape));
                    })
+      .wide_only()
       .bound(linear(4, {kLearningRate}))
       .row(gradient{3, 5, 7}, with<velocity>, momentum(0.9), weight_decay(1e-2))
       .row(gradient{1}, with<velocity>, momentum(0.9))
@@ -99,6 +100,7 @@ void add_optimiser_rows(OpEntries& table) {
                        row.required(m(row.args.gradient.shape));
                        row.required(v(row.args.gradient.shape));
                      })
+      .wide_only()
       .bound(linear(8, {kLearningRate}))
       .row(gradient{3, 5, 7})
       .row(gradient{1}, weight_decay(0.01))

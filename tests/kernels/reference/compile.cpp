@@ -109,7 +109,7 @@ std::vector<float> run_by_hand(const std::vector<float>& image) {
   V hidden({1, 2, 2, 2}), deep({1, 2, 1, 2}), joined({2, 3}), slice({2, 1}, {image[3], image[4]}), y({2, 2});
   CHECK(run(Conv2dArgs{x, weight, bias, {}, hidden}) == Status::ok);
   CHECK(run(ActivateArgs{hidden, hidden, Activation::relu}) == Status::ok);
-  CHECK(run(DepthwiseConv2dArgs{hidden, depthwise, {}, deep}) == Status::ok);
+  CHECK(run(DepthwiseConv2dArgs{hidden, depthwise, {}, deep, {}}) == Status::ok);
   CHECK(run(CopySliceArgs{deep, joined, 2, 2, 2, 3, 0, 0}) == Status::ok);
   CHECK(run(CopySliceArgs{slice, joined, 2, 1, 1, 3, 0, 2}) == Status::ok);
   CHECK(run(MatmulArgs{joined, linear, {}, y, 0, 1}) == Status::ok);

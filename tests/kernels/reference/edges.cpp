@@ -28,7 +28,7 @@ TEST_CASE("padding is left out, not multiplied by 0") {
   CHECK(run(Conv2dArgs{x, weight, {}, {}, y, conv}) == Status::ok);
   check_close(y.data, {10});
   y.data = {0};
-  CHECK(run(DepthwiseConv2dArgs{x, depthwise, {}, y, conv}) == Status::ok);
+  CHECK(run(DepthwiseConv2dArgs{x, depthwise, {}, y, {}, conv}) == Status::ok);
   check_close(y.data, {10});
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("empty tensors") {
   CHECK(run(BatchNormTrainingArgs{no_rows, ones, ones, {}, no_rows, mean, var}) == Status::ok);
   check_close(mean.data, {kNaN, kNaN});
   check_close(var.data, {kNaN, kNaN});
-  CHECK(run(BatchNormBackwardArgs{no_rows, no_rows, ones, ones, ones, {}, {}, dweight2, dbias, {}}) == Status::ok);
+  CHECK(run(BatchNormBackwardArgs{no_rows, no_rows, ones, {}, ones, ones, {}, {}, dweight2, dbias, {}}) == Status::ok);
   check_close(dweight2.data, {0, 0});
   check_close(dbias.data, {0, 0});
 

@@ -142,18 +142,18 @@ TEST_CASE("attributes outside their range") {
   Values x({2, 2}), y({2, 2}), c({2}), d({2}), e({2}), one({1}), lr({1}, {0.1}), p({2}), q({2});
   Values<int64_t> step({1}, {0}), state({2}, {0, 0}), targets({2}, {0, 1});
   for (double bad : {-0.5, 1.0, kNaN, kInf}) CHECK(run(BernoulliMaskArgs{state, y, bad}) == kInvalid);
-  for (double bad : {-1e-5, kNaN}) CHECK(run(BatchNormTrainingArgs{x, c, c, {}, y, d, e, bad}) == kInvalid);
+  for (double bad : {-1e-5, kNaN}) CHECK(run(BatchNormTrainingArgs{x, c, c, {}, y, d, e, {}, bad}) == kInvalid);
   for (double bad : {-0.1, 1.1, kNaN}) {
     CHECK(run(SoftmaxCrossEntropyArgs{x, targets, {}, one, bad}) == kInvalid);
     CHECK(run(UpdateRunningStatsArgs{c, c, {}, d, e, bad, 4}) == kInvalid);
-    CHECK(run(AdamWArgs{c, lr, step, {}, d, p, q, bad}) == kInvalid);
-    CHECK(run(AdamWArgs{c, lr, step, {}, d, p, q, 0.9, bad}) == kInvalid);
+    CHECK(run(AdamWArgs{c, lr, step, {}, {}, d, p, q, {}, bad}) == kInvalid);
+    CHECK(run(AdamWArgs{c, lr, step, {}, {}, d, p, q, {}, 0.9, bad}) == kInvalid);
   }
   CHECK(run(UpdateRunningStatsArgs{c, c, {}, d, e, 0.1, 1}) == kInvalid);  // one row has no unbiased variance
-  CHECK(run(SgdArgs{c, lr, step, {}, d, {}, 0.9}) == kInvalid);            // momentum without velocity
-  CHECK(run(SgdArgs{c, lr, step, {}, d, {}, 0}) == Status::ok);
-  CHECK(run(BatchNormBackwardArgs{x, x, c, c, c, x, y, {}, {}, {}, 1e-5, 1, Activation::silu}) == kInvalid);
-  CHECK(run(BatchNormBackwardArgs{x, x, c, c, c, {}, y, {}, {}, {}, 1e-5, 1, Activation::relu}) == kInvalid);  // no y
+  CHECK(run(SgdArgs{c, lr, step, {}, {}, d, {}, {}, 0.9}) == kInvalid);    // momentum without velocity
+  CHECK(run(SgdArgs{c, lr, step, {}, {}, d, {}, {}, 0}) == Status::ok);
+  for (Activation any : {Activation::silu, Activation::relu})  // neither bias nor mask
+    CHECK(run(BatchNormBackwardArgs{x, x, c, {}, c, c, {}, y, {}, {}, {}, 1e-5, 1, any}) == kInvalid);
   CHECK(run(PermuteArgs{x, y, {0, 0}}) == kInvalid);
   CHECK(run(ReduceArgs{x, c, static_cast<Reduction>(3), 2, 2, 1}) == kInvalid);
   for (int bad : {-1, 5}) CHECK(run(AddArgs{x, x, y, static_cast<Activation>(bad)}) == kInvalid);

@@ -40,12 +40,12 @@ TEMPLATE_TEST_CASE("batch norm with given statistics", "", double, float) {
   using V = Values<TestType>;
   V x({2, 2}, {1, 10, 5, -20}), weight({2}, {2, 3}), bias({2}, {0, 100}), mean({2}, {1, 10}), var({2}, {3, 24});
   V residual({2, 2}, {0, 0, 1, 0}), y({2, 2});
-  CHECK(run(BatchNormInferenceArgs{x, weight, bias, mean, var, residual, y, 1}) ==
+  CHECK(run(BatchNormInferenceArgs{x, weight, bias, mean, var, residual, y, {}, 1}) ==
         Status::ok);  // √(var + 1) is 2 and 5
   check_close(y.data, {0, 100, 5, 82});
 
   V dy({2, 2}, {1, 2, 3, 4}), dx({2, 2}), dweight({2}), dbias({2});
-  CHECK(run(BatchNormBackwardArgs{x, dy, weight, mean, var, {}, dx, dweight, dbias, {}, 1, 0}) == Status::ok);
+  CHECK(run(BatchNormBackwardArgs{x, dy, weight, {}, mean, var, {}, dx, dweight, dbias, {}, 1, 0}) == Status::ok);
   check_close(dx.data, {1, 1.2, 3, 2.4});      // dy · weight / 2 and / 5
   check_close(dweight.data, {3 * 2, 4 * -6});  // x̂ is 0, 2 in channel 0 and 0, −6 in channel 1
   check_close(dbias.data, {4, 6});
@@ -180,8 +180,8 @@ TEST_CASE("a raised flag stops everything that moves") {
   Values mean({1}, {4}), var({1}, {4}), running_mean({1}, {0}), running_var({1}, {0});
   Values<int64_t> step({1}, {5}), flag({1}, {0}), state({2}, {7, 40});
   const auto move_all = [&] {
-    CHECK(run(SgdArgs{gradient, lr, step, flag, parameter, velocity, 0.5, 0.1}) == Status::ok);
-    CHECK(run(AdamWArgs{gradient, lr, step, flag, parameter, m, v, 0.5, 0.5, 0, 0}) == Status::ok);
+    CHECK(run(SgdArgs{gradient, lr, step, flag, {}, parameter, velocity, {}, 0.5, 0.1}) == Status::ok);
+    CHECK(run(AdamWArgs{gradient, lr, step, flag, {}, parameter, m, v, {}, 0.5, 0.5, 0, 0}) == Status::ok);
     CHECK(run(UpdateRunningStatsArgs{mean, var, flag, running_mean, running_var, 0.5, 5}) == Status::ok);
     CHECK(run(FinishStepArgs{flag, step, state, 3}) == Status::ok);
   };

@@ -23,7 +23,7 @@ TEST_CASE("a strided depthwise convolution equals PyTorch's") {
   auto dy = pattern({1, 3, 2, 3}, 11);
   Values y({1, 3, 2, 3}), dx(x.shape), dweight(weight.shape);
   const Conv2dParams conv{.stride = {2, 2}, .dilation = {}, .pad = {1, 1, 1, 1}};
-  CHECK(run(DepthwiseConv2dArgs{x, weight, bias, y, conv, Activation::relu6}) == Status::ok);
+  CHECK(run(DepthwiseConv2dArgs{x, weight, bias, y, {}, conv, Activation::relu6}) == Status::ok);
   check_close(y.data, pytorch::depthwise_y);
   CHECK(run(DepthwiseConv2dBackwardDataArgs{dy, weight, dx, conv}) == Status::ok);
   check_close(dx.data, pytorch::depthwise_dx);
@@ -38,14 +38,16 @@ TEST_CASE("batch norm + add + ReLU, its backward and its running statistics equa
   auto running_mean = pattern(channels, 6), running_var = pattern(channels, 2);
   for (double& v : running_var.data) v = std::abs(v);
   Values y(images), mean(channels), var(channels);
-  CHECK(run(BatchNormTrainingArgs{x, weight, bias, residual, y, mean, var, 1e-5, Activation::relu}) == Status::ok);
+  Values<uint8_t> mask(mask_shape(images));
+  CHECK(run(BatchNormTrainingArgs{x, weight, bias, residual, y, mean, var, mask, 1e-5, Activation::relu}) ==
+        Status::ok);
   check_close(y.data, pytorch::batch_norm_y);
   CHECK(run(UpdateRunningStatsArgs{mean, var, {}, running_mean, running_var, 0.25, 12}) == Status::ok);
   check_close(running_mean.data, pytorch::batch_norm_running_mean);
   check_close(running_var.data, pytorch::batch_norm_running_var);
 
   Values dx(images), dweight(channels), dbias(channels), dresidual(images);
-  CHECK(run(BatchNormBackwardArgs{x, dy, weight, mean, var, y, dx, dweight, dbias, dresidual, 1e-5, 1,
+  CHECK(run(BatchNormBackwardArgs{x, dy, weight, bias, mean, var, mask, dx, dweight, dbias, dresidual, 1e-5, 1,
                                   Activation::relu}) == Status::ok);
   check_close(dx.data, pytorch::batch_norm_dx);
   check_close(dweight.data, pytorch::batch_norm_dweight);
@@ -117,7 +119,7 @@ TEST_CASE("three steps of SGD and of AdamW equal PyTorch's") {
     Values velocity({5}, std::vector<double>(5, kNaN));  // the first step does not look at it
     for (int k = 0; k < 3; ++k) {
       auto gradient = pattern({5}, 7 + k);
-      CHECK(run(SgdArgs{gradient, lr, step, {}, parameter, velocity, 0.9, 0.01, 1}) == Status::ok);
+      CHECK(run(SgdArgs{gradient, lr, step, {}, {}, parameter, velocity, {}, 0.9, 0.01, 1}) == Status::ok);
       CHECK(run(FinishStepArgs{{}, step, {}, 0}) == Status::ok);
     }
     check_close(parameter.data, pytorch::sgd_parameter);
@@ -125,7 +127,7 @@ TEST_CASE("three steps of SGD and of AdamW equal PyTorch's") {
   SECTION("AdamW") {
     for (int k = 0; k < 3; ++k) {
       auto gradient = pattern({5}, 7 + k);
-      CHECK(run(AdamWArgs{gradient, lr, step, {}, parameter, m, v, 0.8, 0.9, 1e-3, 0.02}) == Status::ok);
+      CHECK(run(AdamWArgs{gradient, lr, step, {}, {}, parameter, m, v, {}, 0.8, 0.9, 1e-3, 0.02}) == Status::ok);
       CHECK(run(FinishStepArgs{{}, step, {}, 0}) == Status::ok);
     }
     check_close(parameter.data, pytorch::adamw_parameter);
