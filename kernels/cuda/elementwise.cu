@@ -45,16 +45,16 @@ __global__ __launch_bounds__(kThreads) void map_kernel(MapArgs<T> m, F f) {
   constexpr int kN = kPerVector<T>;
   const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kN;
   if (begin + kN <= m.n) {
-    const Vector<T, kN> a = load_vector<kN>(m.a + begin, m.aligned);
-    const Vector<T, kN> b = m.b != nullptr ? load_vector<kN>(m.b + begin, m.aligned) : a;
-    Vector<T, kN> y;
+    const Vector<float, kN> a = load_floats<kN>(m.a + begin, m.aligned);
+    const Vector<float, kN> b = m.b != nullptr ? load_floats<kN>(m.b + begin, m.aligned) : a;
+    Vector<float, kN> y;
     for (int k = 0; k < kN; ++k) y.at[k] = f(a.at[k], b.at[k]);
-    store_vector(m.y + begin, y, m.aligned);
+    store_floats(m.y + begin, y, m.aligned);
   } else {
     for (int64_t i = begin; i < m.n; ++i) {
-      const T a = load(m.a + i);
-      const T b = m.b != nullptr ? load(m.b + i) : a;
-      store(m.y + i, static_cast<T>(f(a, b)));
+      const float a = load_float(m.a + i);
+      const float b = m.b != nullptr ? load_float(m.b + i) : a;
+      store_float(m.y + i, f(a, b));
     }
   }
 }
@@ -66,18 +66,22 @@ Status map(CallContext& call, const char* name, const T* a, const T* b, T* y, in
   return launch(call, {name, dim3(blocks), dim3(kThreads)}, map_kernel<T, F>, m, f);
 }
 
+template <typename T>
 Status activate(CallContext& call, const ActivateArgs& a) {
-  return map<float>(call, "activate", a.x.as<float>(), nullptr, a.y.as<float>(), a.y.numel(), Activate{a.activation});
+  return map<T>(call, "activate", a.x.as<T>(), nullptr, a.y.as<T>(), a.y.numel(), Activate{a.activation});
 }
+template <typename T>
 Status activate_backward(CallContext& call, const ActivateBackwardArgs& a) {
-  return map<float>(call, "activate_backward", a.saved.as<float>(), a.dy.as<float>(), a.dx.as<float>(), a.dx.numel(),
-                    ActivateBackward{a.activation});
+  return map<T>(call, "activate_backward", a.saved.as<T>(), a.dy.as<T>(), a.dx.as<T>(), a.dx.numel(),
+                ActivateBackward{a.activation});
 }
+template <typename T>
 Status add(CallContext& call, const AddArgs& a) {
-  return map<float>(call, "add", a.a.as<float>(), a.b.as<float>(), a.y.as<float>(), a.y.numel(), Add{a.activation});
+  return map<T>(call, "add", a.a.as<T>(), a.b.as<T>(), a.y.as<T>(), a.y.numel(), Add{a.activation});
 }
+template <typename T>
 Status scale(CallContext& call, const ScaleArgs& a) {
-  return map<float>(call, "scale", a.x.as<float>(), nullptr, a.y.as<float>(), a.y.numel(), Scale{a.factor});
+  return map<T>(call, "scale", a.x.as<T>(), nullptr, a.y.as<T>(), a.y.numel(), Scale{a.factor});
 }
 
 // ---- y[o,r,i] = x[o,r,i] · s[o,i]
@@ -96,33 +100,34 @@ __global__ __launch_bounds__(kThreads) void multiply_kernel(BroadcastMultiplyArg
   const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kN;
   if (begin >= m.n) return;
   const int64_t o = begin / m.plane, i = begin % m.inner;
-  const Vector<T, kN> x = load_vector<kN>(m.x + begin, m.aligned);
-  const Vector<T, kN> s = load_vector<kN>(m.s + o * m.inner + i, m.aligned);
-  Vector<T, kN> y;
+  const Vector<float, kN> x = load_floats<kN>(m.x + begin, m.aligned);
+  const Vector<float, kN> s = load_floats<kN>(m.s + o * m.inner + i, m.aligned);
+  Vector<float, kN> y;
   for (int k = 0; k < kN; ++k) y.at[k] = x.at[k] * s.at[k];
-  store_vector(m.y + begin, y, m.aligned);
+  store_floats(m.y + begin, y, m.aligned);
 }
 
+template <typename T>
 Status multiply(CallContext& call, const MultiplyArgs& a) {
   const int64_t n = a.x.numel();
   if (n == 0) return call.kernel = "multiply", Status::ok;
-  const auto *x = a.x.as<float>(), *s = a.s.as<float>();
-  auto* y = a.y.as<float>();
-  constexpr int kN = kPerVector<float>;
+  const T *x = a.x.as<T>(), *s = a.s.as<T>();
+  T* y = a.y.as<T>();
+  constexpr int kN = kPerVector<T>;
   const int per_thread = a.inner % kN == 0 ? kN : 1;
-  const BroadcastMultiplyArgs<float> m{x, s, y, n, a.repeat * a.inner, a.inner, all_aligned(x, s, y)};
+  const BroadcastMultiplyArgs<T> m{x, s, y, n, a.repeat * a.inner, a.inner, all_aligned(x, s, y)};
   const LaunchConfig config{"multiply", dim3(static_cast<unsigned>(ceil_div(n, kThreads * per_thread))),
                             dim3(kThreads)};
-  return per_thread == kN ? launch(call, config, multiply_kernel<float, kN>, m)
-                          : launch(call, config, multiply_kernel<float, 1>, m);
+  return per_thread == kN ? launch(call, config, multiply_kernel<T, kN>, m)
+                          : launch(call, config, multiply_kernel<T, 1>, m);
 }
 
 void enter_elementwise(KernelTable& table) {
-  enter<ActivateArgs, activate>(table);
-  enter<ActivateBackwardArgs, activate_backward>(table);
-  enter<AddArgs, add>(table);
-  enter<ScaleArgs, scale>(table);
-  enter<MultiplyArgs, multiply>(table);
+  enter<ActivateArgs, activate<float>, activate<__nv_bfloat16>, activate<__half>>(table);
+  enter<ActivateBackwardArgs, activate_backward<float>, activate_backward<__nv_bfloat16>>(table);
+  enter<AddArgs, add<float>, add<__nv_bfloat16>, add<__half>>(table);
+  enter<ScaleArgs, scale<float>, scale<__nv_bfloat16>, scale<__half>>(table);
+  enter<MultiplyArgs, multiply<float>, multiply<__nv_bfloat16>, multiply<__half>>(table);
 }
 
 }  // namespace graft::cuda

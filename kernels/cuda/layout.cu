@@ -326,9 +326,10 @@ Status permute(CallContext& call, const PermuteArgs& a) {
 
 // ---- the subsampled shortcut: small [n,h,w,k] against large [n, h·stride, w·stride, k − before]
 
+template <typename Bits>
 struct Subsampling {
-  const float* from;
-  float* to;
+  const Bits* from;
+  Bits* to;
   int64_t n;              // elements of `to`
   int64_t height, width;  // of the large image
   int64_t rows, columns;  // of the small one
@@ -338,12 +339,12 @@ struct Subsampling {
 };
 
 // A vector lies wholly inside or outside the channels that both have when kN divides before, channels and all.
-template <int kN>
-__global__ __launch_bounds__(kThreads) void subsample_pad_kernel(Subsampling a) {
+template <typename Bits, int kN>
+__global__ __launch_bounds__(kThreads) void subsample_pad_kernel(Subsampling<Bits> a) {
   const int64_t at = thread_index() * kN;
   if (at >= a.n) return;
   const int64_t c = at % a.all - a.before, pixel = at / a.all;
-  Vector<float, kN> v = {};
+  Vector<Bits, kN> v = {};
   if (0 <= c && c < a.channels) {
     const int64_t w = pixel % a.columns, h = pixel / a.columns % a.rows, image = pixel / a.columns / a.rows;
     const int64_t source = (image * a.height + h * a.stride) * a.width + w * a.stride;
@@ -352,13 +353,13 @@ __global__ __launch_bounds__(kThreads) void subsample_pad_kernel(Subsampling a) 
   store_vector(a.to + at, v, a.aligned);
 }
 
-template <int kN>
-__global__ __launch_bounds__(kThreads) void subsample_pad_backward_kernel(Subsampling a) {
+template <typename Bits, int kN>
+__global__ __launch_bounds__(kThreads) void subsample_pad_backward_kernel(Subsampling<Bits> a) {
   const int64_t at = thread_index() * kN;
   if (at >= a.n) return;
   const int64_t c = at % a.channels, pixel = at / a.channels;
   const int64_t w = pixel % a.width, h = pixel / a.width % a.height, image = pixel / a.width / a.height;
-  Vector<float, kN> v = {};
+  Vector<Bits, kN> v = {};
   if (h % a.stride == 0 && w % a.stride == 0) {
     const int64_t source = (image * a.rows + h / a.stride) * a.columns + w / a.stride;
     v = load_vector<kN>(a.from + source * a.all + a.before + c, a.aligned);
@@ -366,37 +367,37 @@ __global__ __launch_bounds__(kThreads) void subsample_pad_backward_kernel(Subsam
   store_vector(a.to + at, v, a.aligned);
 }
 
-Subsampling subsampling(const TensorView& from, const TensorView& to, const Shape& large, const Shape& small,
-                        int32_t stride, int32_t before) {
-  return {.from = from.as<float>(),
-          .to = to.as<float>(),
-          .n = to.numel(),
-          .height = large[1],
-          .width = large[2],
-          .rows = small[1],
-          .columns = small[2],
-          .channels = large[3],
-          .all = small[3],
-          .stride = stride,
-          .before = before,
-          .aligned = all_aligned(from.as<float>(), to.as<float>())};
-}
-
-Status launch_subsampling(CallContext& call, const char* name, const Subsampling& s, void (*wide)(Subsampling),
-                          void (*narrow)(Subsampling)) {
-  const int kN = kPerVector<float>;
+template <typename Bits>
+Status launch_subsampling(CallContext& call, const char* name, const TensorView& from, const TensorView& to,
+                          const Shape& large, const Shape& small, int32_t stride, int32_t before,
+                          void (*wide)(Subsampling<Bits>), void (*narrow)(Subsampling<Bits>)) {
+  const Subsampling<Bits> s{.from = from.as<Bits>(),
+                            .to = to.as<Bits>(),
+                            .n = to.numel(),
+                            .height = large[1],
+                            .width = large[2],
+                            .rows = small[1],
+                            .columns = small[2],
+                            .channels = large[3],
+                            .all = small[3],
+                            .stride = stride,
+                            .before = before,
+                            .aligned = all_aligned(from.as<Bits>(), to.as<Bits>())};
+  constexpr int kN = kPerVector<Bits>;
   const bool vectors = s.channels % kN == 0 && s.all % kN == 0 && s.before % kN == 0;
   return launch(call, {name, blocks_for(ceil_div(s.n, vectors ? kN : 1)), dim3(kThreads)}, vectors ? wide : narrow, s);
 }
 
+template <typename Bits>
 Status subsample_pad(CallContext& call, const SubsamplePadArgs& a) {
-  return launch_subsampling(call, "subsample_pad", subsampling(a.x, a.y, a.x.shape, a.y.shape, a.stride, a.before),
-                            subsample_pad_kernel<kPerVector<float>>, subsample_pad_kernel<1>);
+  return launch_subsampling<Bits>(call, "subsample_pad", a.x, a.y, a.x.shape, a.y.shape, a.stride, a.before,
+                                  subsample_pad_kernel<Bits, kPerVector<Bits>>, subsample_pad_kernel<Bits, 1>);
 }
+template <typename Bits>
 Status subsample_pad_backward(CallContext& call, const SubsamplePadBackwardArgs& a) {
-  return launch_subsampling(call, "subsample_pad_backward",
-                            subsampling(a.dy, a.dx, a.dx.shape, a.dy.shape, a.stride, a.before),
-                            subsample_pad_backward_kernel<kPerVector<float>>, subsample_pad_backward_kernel<1>);
+  return launch_subsampling<Bits>(call, "subsample_pad_backward", a.dy, a.dx, a.dx.shape, a.dy.shape, a.stride,
+                                  a.before, subsample_pad_backward_kernel<Bits, kPerVector<Bits>>,
+                                  subsample_pad_backward_kernel<Bits, 1>);
 }
 
 void enter_layout(KernelTable& table) {
@@ -404,8 +405,8 @@ void enter_layout(KernelTable& table) {
   enter<CastArgs, cast>(table);
   enter<PermuteArgs, permute>(table);
   enter<CopySliceArgs, copy_slice>(table);
-  enter<SubsamplePadArgs, subsample_pad>(table);
-  enter<SubsamplePadBackwardArgs, subsample_pad_backward>(table);
+  enter<SubsamplePadArgs, subsample_pad<uint32_t>, subsample_pad<uint16_t>, subsample_pad<uint16_t>>(table);
+  enter<SubsamplePadBackwardArgs, subsample_pad_backward<uint32_t>, subsample_pad_backward<uint16_t>>(table);
 }
 
 }  // namespace graft::cuda

@@ -24,28 +24,30 @@ __device__ inline bool is_up(const int64_t* flag) { return flag != nullptr && lo
 __device__ inline bool is_finite(float x) { return (__float_as_uint(x) & 0x7F800000u) != 0x7F800000u; }
 
 // Any number of warps may raise the flag; none lowers it, so their order is the same to the bit.
-__global__ __launch_bounds__(kThreads) void check_finite_kernel(const float* x, int64_t n, int64_t* flag,
-                                                                bool aligned) {
+template <typename T>
+__global__ __launch_bounds__(kThreads) void check_finite_kernel(const T* x, int64_t n, int64_t* flag, bool aligned) {
+  constexpr int kN = kPerVector<T>;
   bool finite = true;
   const int64_t stride = int64_t{gridDim.x} * kThreads * kN;
 #pragma unroll 4
   for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kN; i < n; i += stride) {
     if (i + kN <= n) {
-      const Vector<float, kN> v = load_vector<kN>(x + i, aligned);
+      const Vector<float, kN> v = load_floats<kN>(x + i, aligned);
       for (int k = 0; k < kN; ++k) finite = finite && is_finite(v.at[k]);
     } else {
-      for (int64_t k = i; k < n; ++k) finite = finite && is_finite(load(x + k));
+      for (int64_t k = i; k < n; ++k) finite = finite && is_finite(load_float(x + k));
     }
   }
   if (__any_sync(~0u, !finite) && threadIdx.x % 32 == 0) atomicExch(reinterpret_cast<unsigned long long*>(flag), 1ull);
 }
 
+template <typename T>
 Status check_finite(CallContext& call, const CheckFiniteArgs& a) {
-  const auto* x = a.x.as<float>();
-  const int64_t n = a.x.numel(), wanted = ceil_div(n, kThreads * kN);
+  const T* x = a.x.as<T>();
+  const int64_t n = a.x.numel(), wanted = ceil_div(n, kThreads * kPerVector<T>);
   const auto blocks = static_cast<unsigned>(wanted < kCheckBlocks ? wanted : kCheckBlocks);
-  return launch(call, {"check_finite", dim3(blocks), dim3(kThreads)}, check_finite_kernel, x, n, a.flag.as<int64_t>(),
-                all_aligned(x));
+  return launch(call, {"check_finite", dim3(blocks), dim3(kThreads)}, check_finite_kernel<T>, x, n,
+                a.flag.as<int64_t>(), all_aligned(x));
 }
 
 // ---- sgd, adamw
@@ -175,7 +177,7 @@ Status finish_step(CallContext& call, const FinishStepArgs& a) {
 }
 
 void enter_optimiser(KernelTable& table) {
-  enter<CheckFiniteArgs, check_finite>(table);
+  enter<CheckFiniteArgs, check_finite<float>, check_finite<__nv_bfloat16>>(table);
   enter<SgdArgs, sgd>(table);
   enter<AdamWArgs, adamw>(table);
   enter<FinishStepArgs, finish_step>(table);

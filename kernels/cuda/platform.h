@@ -20,3 +20,10 @@
 #else
 #include <cuda_on_host.h>
 #endif
+
+namespace graft {
+template <>
+inline constexpr DType dtype_of<__nv_bfloat16> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<__half> = DType::f16;
+}  // namespace graft

@@ -1,8 +1,8 @@
-// Pooling: the largest or the mean pixel of each window, windows that slide or divide the image evenly; NHWC, f32.
+// Pooling: the largest or the mean pixel of each window, windows that slide or divide the image evenly; NHWC.
 //
-// A thread makes four channels of one output pixel (one, where four do not divide C): a warp reads neighbouring
-// channels, then neighbouring pixels. Gradients are gathered: a thread owns a pixel of dx and visits the windows over
-// it, in row order, so that no two threads write one place and sums have one order.
+// A thread makes 16 bytes of channels of one output pixel (one channel, where they do not divide C): a warp reads
+// neighbouring channels, then neighbouring pixels. Gradients are gathered: a thread owns a pixel of dx and visits the
+// windows over it, in row order, so that no two threads write one place and sums have one order.
 //
 // Memory traffic: x once and y once (index: a byte more an element), and back dy once (index too) and dx once. Windows
 // that overlap read a pixel up to ⌈R/stride⌉·⌈S/stride⌉ times; the threads that do so are neighbours, and L1 and L2
@@ -79,8 +79,8 @@ __device__ inline Place place_of(int64_t thread, int64_t channels, int64_t heigh
 // ---- maximum
 
 // Of equals the first in row order; NaN wins, the first of several. index: nullptr if not asked for.
-template <int kN>
-__global__ __launch_bounds__(kThreads) void max_pool_kernel(const float* x, float* y, uint8_t* index, Pooling p) {
+template <typename T, int kN>
+__global__ __launch_bounds__(kThreads) void max_pool_kernel(const T* x, T* y, uint8_t* index, Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
   const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
@@ -90,20 +90,20 @@ __global__ __launch_bounds__(kThreads) void max_pool_kernel(const float* x, floa
   for (int64_t ih = top; ih < bottom; ++ih)
     for (int64_t iw = left; iw < right; ++iw) {
       const Vector<float, kN> pixel =
-          load_vector<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
+          load_floats<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
       const auto number = static_cast<uint8_t>(p.number(h, w, ih, iw));
       const bool first = ih == top && iw == left;
       for (int k = 0; k < kN; ++k)
         if (first || pixel.at[k] > best.at[k] || (pixel.at[k] != pixel.at[k] && best.at[k] == best.at[k]))
           best.at[k] = pixel.at[k], winner.at[k] = number;
     }
-  store_vector(y + thread * kN, best, p.aligned);
+  store_floats(y + thread * kN, best, p.aligned);
   if (index != nullptr) store_vector(index + thread * kN, winner, p.aligned);
 }
 
 // dx = Σ dy over the windows whose winner this pixel is
-template <int kN>
-__global__ __launch_bounds__(kThreads) void max_pool_backward_kernel(const float* dy, const uint8_t* index, float* dx,
+template <typename T, int kN>
+__global__ __launch_bounds__(kThreads) void max_pool_backward_kernel(const T* dy, const uint8_t* index, T* dx,
                                                                      Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
@@ -114,17 +114,17 @@ __global__ __launch_bounds__(kThreads) void max_pool_backward_kernel(const float
     for (int64_t ow = left; ow < right; ++ow) {
       const int64_t at = ((n * p.rows.output + oh) * p.columns.output + ow) * p.channels + c;
       const Vector<uint8_t, kN> winner = load_vector<kN>(index + at, p.aligned);
-      const Vector<float, kN> g = load_vector<kN>(dy + at, p.aligned);
+      const Vector<float, kN> g = load_floats<kN>(dy + at, p.aligned);
       const unsigned self = p.number(oh, ow, h, w);
       for (int k = 0; k < kN; ++k) sum.at[k] += winner.at[k] == self ? g.at[k] : 0.0f;
     }
-  store_vector(dx + thread * kN, sum, p.aligned);
+  store_floats(dx + thread * kN, sum, p.aligned);
 }
 
 // ---- mean
 
-template <int kN>
-__global__ __launch_bounds__(kThreads) void mean_pool_kernel(const float* x, float* y, Pooling p) {
+template <typename T, int kN>
+__global__ __launch_bounds__(kThreads) void mean_pool_kernel(const T* x, T* y, Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
   const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
@@ -133,12 +133,12 @@ __global__ __launch_bounds__(kThreads) void mean_pool_kernel(const float* x, flo
   for (int64_t ih = p.rows.begin(h); ih < bottom; ++ih)
     for (int64_t iw = left; iw < right; ++iw) {
       const Vector<float, kN> pixel =
-          load_vector<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
+          load_floats<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
       for (int k = 0; k < kN; ++k) sum.at[k] += pixel.at[k];
     }
   const float pixels = p.pixels(h, w);
   for (int k = 0; k < kN; ++k) sum.at[k] /= pixels;
-  store_vector(y + thread * kN, sum, p.aligned);
+  store_floats(y + thread * kN, sum, p.aligned);
 }
 
 struct PixelSum {
@@ -148,9 +148,8 @@ struct PixelSum {
 
 // A block makes one tile of the channels of one output pixel; its row of threads l adds the window's pixels l, l +
 // lanes, …
-template <int kN>
-__global__ __launch_bounds__(kThreads) void mean_of_large_windows_kernel(const float* x, float* y, Pooling p,
-                                                                         int64_t tiles) {
+template <typename T, int kN>
+__global__ __launch_bounds__(kThreads) void mean_of_large_windows_kernel(const T* x, T* y, Pooling p, int64_t tiles) {
   const int64_t pixel = blockIdx.x / tiles, c = (blockIdx.x % tiles * blockDim.x + threadIdx.x) * kN;
   const int64_t w = pixel % p.columns.output, h = pixel / p.columns.output % p.rows.output;
   const int64_t n = pixel / p.columns.output / p.rows.output;
@@ -161,19 +160,19 @@ __global__ __launch_bounds__(kThreads) void mean_of_large_windows_kernel(const f
     for (int64_t i = threadIdx.y; i < count; i += blockDim.y) {
       const int64_t ih = top + i / width, iw = left + i % width;
       const Vector<float, kN> v =
-          load_vector<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
+          load_floats<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
       for (int k = 0; k < kN; ++k) sums[k].sum += v.at[k];
     }
   merge_lanes<PixelSum, kN>(sums);
   if (threadIdx.y != 0 || c >= p.channels) return;
   Vector<float, kN> mean;
   for (int k = 0; k < kN; ++k) mean.at[k] = sums[k].sum / p.pixels(h, w);
-  store_vector(y + pixel * p.channels + c, mean, p.aligned);
+  store_floats(y + pixel * p.channels + c, mean, p.aligned);
 }
 
 // dx = Σ dy / pixels over the windows that hold this pixel
-template <int kN>
-__global__ __launch_bounds__(kThreads) void mean_pool_backward_kernel(const float* dy, float* dx, Pooling p) {
+template <typename T, int kN>
+__global__ __launch_bounds__(kThreads) void mean_pool_backward_kernel(const T* dy, T* dx, Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
   const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
@@ -183,16 +182,14 @@ __global__ __launch_bounds__(kThreads) void mean_pool_backward_kernel(const floa
 #pragma unroll 1  // one window or a few; four at once take twice the registers
     for (int64_t ow = left; ow < right; ++ow) {
       const int64_t at = ((n * p.rows.output + oh) * p.columns.output + ow) * p.channels + c;
-      const Vector<float, kN> g = load_vector<kN>(dy + at, p.aligned);
+      const Vector<float, kN> g = load_floats<kN>(dy + at, p.aligned);
       const float pixels = p.pixels(oh, ow);
       for (int k = 0; k < kN; ++k) sum.at[k] += g.at[k] / pixels;
     }
-  store_vector(dx + thread * kN, sum, p.aligned);
+  store_floats(dx + thread * kN, sum, p.aligned);
 }
 
 // ---- launchers
-
-constexpr int kVector = kPerVector<float>;
 
 Pooling sliding(const Shape& image, const Shape& output, const PoolParams& p) {
   const int64_t all = int64_t{p.window.h} * p.window.w;
@@ -208,70 +205,82 @@ Pooling adaptive(const Shape& image, const Shape& output) {
 }
 
 // A thread a vector of `made`, the tensor that is written.
-template <typename Kernel, typename... Tensors>
+template <typename T, typename Kernel, typename... Tensors>
 Status launch_pooling(CallContext& call, const char* name, Pooling p, int64_t made, Kernel* wide, Kernel* narrow,
                       Tensors*... tensors) {
-  const bool vectors = p.channels % kVector == 0;
-  p.threads = made / (vectors ? kVector : 1);
+  const bool vectors = p.channels % kPerVector<T> == 0;
+  p.threads = made / (vectors ? kPerVector<T> : 1);
   p.aligned = all_aligned(tensors...);
   const LaunchConfig config{name, dim3(static_cast<unsigned>(ceil_div(p.threads, kThreads))), dim3(kThreads)};
   return launch(call, config, vectors ? wide : narrow, tensors..., p);
 }
 
+template <typename T>
 Status max_pool(CallContext& call, const MaxPoolArgs& a) {
-  return launch_pooling(call, "max_pool", sliding(a.x.shape, a.y.shape, a.pool), a.y.numel(), max_pool_kernel<kVector>,
-                        max_pool_kernel<1>, a.x.as<const float>(), a.y.as<float>(), a.index.as<uint8_t>());
+  return launch_pooling<T>(call, "max_pool", sliding(a.x.shape, a.y.shape, a.pool), a.y.numel(),
+                           max_pool_kernel<T, kPerVector<T>>, max_pool_kernel<T, 1>, a.x.as<const T>(), a.y.as<T>(),
+                           a.index.as<uint8_t>());
 }
+template <typename T>
 Status max_pool_backward(CallContext& call, const MaxPoolBackwardArgs& a) {
-  return launch_pooling(call, "max_pool_backward", sliding(a.dx.shape, a.dy.shape, a.pool), a.dx.numel(),
-                        max_pool_backward_kernel<kVector>, max_pool_backward_kernel<1>, a.dy.as<const float>(),
-                        a.index.as<const uint8_t>(), a.dx.as<float>());
+  return launch_pooling<T>(call, "max_pool_backward", sliding(a.dx.shape, a.dy.shape, a.pool), a.dx.numel(),
+                           max_pool_backward_kernel<T, kPerVector<T>>, max_pool_backward_kernel<T, 1>,
+                           a.dy.as<const T>(), a.index.as<const uint8_t>(), a.dx.as<T>());
 }
 
 constexpr int64_t kLargeWindow = 32;  // pixels: a few for each of a block's rows of threads
 
+template <typename T>
 Status mean_pool(CallContext& call, const char* name, Pooling p, int64_t window, const TensorView& x,
                  const TensorView& y) {
-  const auto* from = x.as<const float>();
-  auto* to = y.as<float>();
+  const auto* from = x.as<const T>();
+  auto* to = y.as<T>();
   if (window < kLargeWindow || y.numel() == 0)
-    return launch_pooling(call, name, p, y.numel(), mean_pool_kernel<kVector>, mean_pool_kernel<1>, from, to);
-  const Tiling t = tiling_of(DType::f32, window, p.channels);
+    return launch_pooling<T>(call, name, p, y.numel(), mean_pool_kernel<T, kPerVector<T>>, mean_pool_kernel<T, 1>, from,
+                             to);
+  const Tiling t = tiling_of(dtype_of<T>, window, p.channels);
   p.aligned = all_aligned(from, to);
   const int64_t blocks = y.shape.rows() * t.tiles;
   const LaunchConfig config{name, dim3(static_cast<unsigned>(blocks)), t.block()};
   return launch(call, config,
-                t.per_thread == 1 ? mean_of_large_windows_kernel<1> : mean_of_large_windows_kernel<kVector>, from, to,
-                p, t.tiles);
+                t.per_thread == 1 ? mean_of_large_windows_kernel<T, 1> : mean_of_large_windows_kernel<T, kPerVector<T>>,
+                from, to, p, t.tiles);
 }
+template <typename T>
 Status mean_pool_backward(CallContext& call, const char* name, const Pooling& p, const TensorView& dy,
                           const TensorView& dx) {
-  return launch_pooling(call, name, p, dx.numel(), mean_pool_backward_kernel<kVector>, mean_pool_backward_kernel<1>,
-                        dy.as<const float>(), dx.as<float>());
+  return launch_pooling<T>(call, name, p, dx.numel(), mean_pool_backward_kernel<T, kPerVector<T>>,
+                           mean_pool_backward_kernel<T, 1>, dy.as<const T>(), dx.as<T>());
 }
 
+template <typename T>
 Status avg_pool(CallContext& call, const AvgPoolArgs& a) {
-  return mean_pool(call, "avg_pool", sliding(a.x.shape, a.y.shape, a.pool), int64_t{a.pool.window.h} * a.pool.window.w,
-                   a.x, a.y);
+  return mean_pool<T>(call, "avg_pool", sliding(a.x.shape, a.y.shape, a.pool),
+                      int64_t{a.pool.window.h} * a.pool.window.w, a.x, a.y);
 }
+template <typename T>
 Status avg_pool_backward(CallContext& call, const AvgPoolBackwardArgs& a) {
-  return mean_pool_backward(call, "avg_pool_backward", sliding(a.dx.shape, a.dy.shape, a.pool), a.dy, a.dx);
+  return mean_pool_backward<T>(call, "avg_pool_backward", sliding(a.dx.shape, a.dy.shape, a.pool), a.dy, a.dx);
 }
+template <typename T>
 Status adaptive_avg_pool(CallContext& call, const AdaptiveAvgPoolArgs& a) {
   const Shape &x = a.x.shape, &y = a.y.shape;
-  return mean_pool(call, "adaptive_avg_pool", adaptive(x, y), ceil_div(x[1], y[1]) * ceil_div(x[2], y[2]), a.x, a.y);
+  return mean_pool<T>(call, "adaptive_avg_pool", adaptive(x, y), ceil_div(x[1], y[1]) * ceil_div(x[2], y[2]), a.x, a.y);
 }
+template <typename T>
 Status adaptive_avg_pool_backward(CallContext& call, const AdaptiveAvgPoolBackwardArgs& a) {
-  return mean_pool_backward(call, "adaptive_avg_pool_backward", adaptive(a.dx.shape, a.dy.shape), a.dy, a.dx);
+  return mean_pool_backward<T>(call, "adaptive_avg_pool_backward", adaptive(a.dx.shape, a.dy.shape), a.dy, a.dx);
 }
 
 void enter_pooling(KernelTable& table) {
-  enter<MaxPoolArgs, max_pool>(table);
-  enter<MaxPoolBackwardArgs, max_pool_backward>(table);
-  enter<AvgPoolArgs, avg_pool>(table);
-  enter<AvgPoolBackwardArgs, avg_pool_backward>(table);
-  enter<AdaptiveAvgPoolArgs, adaptive_avg_pool>(table);
-  enter<AdaptiveAvgPoolBackwardArgs, adaptive_avg_pool_backward>(table);
+  enter<MaxPoolArgs, max_pool<float>, max_pool<__nv_bfloat16>, max_pool<__half>>(table);
+  enter<MaxPoolBackwardArgs, max_pool_backward<float>, max_pool_backward<__nv_bfloat16>>(table);
+  enter<AvgPoolArgs, avg_pool<float>, avg_pool<__nv_bfloat16>, avg_pool<__half>>(table);
+  enter<AvgPoolBackwardArgs, avg_pool_backward<float>, avg_pool_backward<__nv_bfloat16>>(table);
+  enter<AdaptiveAvgPoolArgs, adaptive_avg_pool<float>, adaptive_avg_pool<__nv_bfloat16>, adaptive_avg_pool<__half>>(
+      table);
+  enter<AdaptiveAvgPoolBackwardArgs, adaptive_avg_pool_backward<float>, adaptive_avg_pool_backward<__nv_bfloat16>>(
+      table);
 }
 
 }  // namespace graft::cuda

@@ -1,4 +1,4 @@
-// The reduction of a tensor, for families whose last step is one.
+// The reduction of f32 to f32, for families whose last step is one.
 #pragma once
 #include "contract/backend.h"
 

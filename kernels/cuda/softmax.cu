@@ -1,8 +1,8 @@
 // Softmax over the last axis, and the cross-entropy of it with class indices; the formulas stand in
-// contract/primitives.h. One warp a row: lane l owns the classes l, l + 32, …, so that a warp reads 128 neighbouring
-// bytes at a time wherever a row begins.
+// contract/primitives.h. One warp a row: lane l owns the classes l, l + 32, …, so that a warp reads neighbouring
+// elements, 128 bytes of floats at a time, wherever a row begins.
 //
-// Memory traffic, n = rows · classes floats: softmax 1R + 1W, its backward 2R + 1W; cross-entropy 1R, its backward
+// Memory traffic, n = rows · classes elements: softmax 1R + 1W, its backward 2R + 1W; cross-entropy 1R, its backward
 // 1R + 1W, each with the targets on top, 12 bytes a row. That holds up to 1,024 classes, which a lane's registers hold;
 // longer rows are read once more for each pass over them (the maximum, the sum, the result), from L2 while the rows at
 // work fit into it.
@@ -37,18 +37,18 @@ __device__ void each_class(int64_t classes, F f) {
 }
 
 // What a lane owns of a row, held in registers or read again each time.
-template <int kHeld>
+template <int kHeld, typename T>
 struct Values {
-  const float* row;
+  const T* row;
   float held[kHeld > 0 ? kHeld : 1];
-  __device__ Values(const float* first, int64_t classes) : row(first), held{} {
-    if constexpr (kHeld > 0) each_class<kHeld>(classes, [&](int j, int64_t k) { held[j] = load(row + k); });
+  __device__ Values(const T* first, int64_t classes) : row(first), held{} {
+    if constexpr (kHeld > 0) each_class<kHeld>(classes, [&](int j, int64_t k) { held[j] = load_float(row + k); });
   }
   __device__ float at(int j, int64_t k) const {
     if constexpr (kHeld > 0)
       return held[j];
     else
-      return load(row + k);
+      return load_float(row + k);
   }
 };
 
@@ -66,8 +66,8 @@ __device__ inline float warp_sum(float value) {
 struct Denominator {
   float largest, sum;
 };
-template <int kHeld>
-__device__ Denominator denominator(const Values<kHeld>& z, int64_t classes) {
+template <int kHeld, typename T>
+__device__ Denominator denominator(const Values<kHeld, T>& z, int64_t classes) {
   float largest = -INFINITY, sum = 0;
   each_class<kHeld>(classes, [&](int j, int64_t k) { largest = z.at(j, k) > largest ? z.at(j, k) : largest; });
   largest = merge_warp(largest, [](float a, float b) { return a > b ? a : b; });
@@ -82,28 +82,30 @@ LaunchConfig rows_config(const char* name, int64_t rows) {
 
 // ---- softmax
 
-template <int kHeld>
-__global__ __launch_bounds__(kThreads) void softmax_kernel(const float* x, float* y, int64_t rows, int64_t classes) {
+template <typename T, int kHeld>
+__global__ __launch_bounds__(kThreads) void softmax_kernel(const T* x, T* y, int64_t rows, int64_t classes) {
   const int64_t row = row_of_warp();
   if (row >= rows) return;
-  const Values<kHeld> values(x + row * classes, classes);
+  const Values<kHeld, T> values(x + row * classes, classes);
   const Denominator d = denominator(values, classes);
-  each_class<kHeld>(classes,
-                    [&](int j, int64_t k) { store(y + row * classes + k, expf(values.at(j, k) - d.largest) / d.sum); });
+  each_class<kHeld>(classes, [&](int j, int64_t k) {
+    store_float(y + row * classes + k, expf(values.at(j, k) - d.largest) / d.sum);
+  });
 }
 
 // dx = y · (dy − Σ y·dy)
-template <int kHeld>
-__global__ __launch_bounds__(kThreads) void softmax_backward_kernel(const float* y, const float* dy, float* dx,
-                                                                    int64_t rows, int64_t classes) {
+template <typename T, int kHeld>
+__global__ __launch_bounds__(kThreads) void softmax_backward_kernel(const T* y, const T* dy, T* dx, int64_t rows,
+                                                                    int64_t classes) {
   const int64_t row = row_of_warp();
   if (row >= rows) return;
-  const Values<kHeld> values(y + row * classes, classes), gradients(dy + row * classes, classes);
+  const Values<kHeld, T> values(y + row * classes, classes), gradients(dy + row * classes, classes);
   float sum = 0;
   each_class<kHeld>(classes, [&](int j, int64_t k) { sum += values.at(j, k) * gradients.at(j, k); });
   sum = warp_sum(sum);
-  each_class<kHeld>(
-      classes, [&](int j, int64_t k) { store(dx + row * classes + k, values.at(j, k) * (gradients.at(j, k) - sum)); });
+  each_class<kHeld>(classes, [&](int j, int64_t k) {
+    store_float(dx + row * classes + k, values.at(j, k) * (gradients.at(j, k) - sum));
+  });
 }
 
 // The kernel for so many classes, on so many rows.
@@ -113,18 +115,19 @@ Status launch_rows(CallContext& call, const char* name, int64_t rows, int64_t cl
   return launch(call, rows_config(name, rows), classes <= kHeldClasses ? held : streamed, arguments...);
 }
 
+template <typename T>
 Status softmax(CallContext& call, const SoftmaxArgs& a) {
   const int64_t n = a.x.numel(), classes = a.x.shape.channels();
   if (n == 0) return call.kernel = "softmax", Status::ok;
-  return launch_rows(call, "softmax", n / classes, classes, softmax_kernel<kHeldClasses / kWarp>, softmax_kernel<0>,
-                     a.x.as<float>(), a.y.as<float>(), n / classes, classes);
+  return launch_rows(call, "softmax", n / classes, classes, softmax_kernel<T, kHeldClasses / kWarp>,
+                     softmax_kernel<T, 0>, a.x.as<T>(), a.y.as<T>(), n / classes, classes);
 }
+template <typename T>
 Status softmax_backward(CallContext& call, const SoftmaxBackwardArgs& a) {
   const int64_t n = a.y.numel(), classes = a.y.shape.channels();
   if (n == 0) return call.kernel = "softmax_backward", Status::ok;
-  return launch_rows(call, "softmax_backward", n / classes, classes, softmax_backward_kernel<kHeldClasses / kWarp>,
-                     softmax_backward_kernel<0>, a.y.as<float>(), a.dy.as<float>(), a.dx.as<float>(), n / classes,
-                     classes);
+  return launch_rows(call, "softmax_backward", n / classes, classes, softmax_backward_kernel<T, kHeldClasses / kWarp>,
+                     softmax_backward_kernel<T, 0>, a.y.as<T>(), a.dy.as<T>(), a.dx.as<T>(), n / classes, classes);
 }
 
 // ---- cross-entropy
@@ -152,13 +155,13 @@ __global__ __launch_bounds__(kThreads) void cross_entropy_weights_kernel(Labels 
 }
 
 // losses[i] = rows / W · ((1 − ε)·w[t]·(lse − z[t]) + ε/K Σ_k w[k]·(lse − z[k])), lse − z = (largest − z) + log sum
-template <int kHeld>
-__global__ __launch_bounds__(kThreads) void cross_entropy_rows_kernel(const float* logits, Labels l,
-                                                                      const float* totals, float* losses) {
+template <typename T, int kHeld>
+__global__ __launch_bounds__(kThreads) void cross_entropy_rows_kernel(const T* logits, Labels l, const float* totals,
+                                                                      float* losses) {
   const int64_t row = row_of_warp();
   if (row >= l.rows) return;
-  const float* z = logits + row * l.classes;
-  const Values<kHeld> values(z, l.classes);
+  const T* z = logits + row * l.classes;
+  const Values<kHeld, T> values(z, l.classes);
   const Denominator d = denominator(values, l.classes);
   const float log_sum = logf(d.sum);
   float smooth = 0;
@@ -170,18 +173,18 @@ __global__ __launch_bounds__(kThreads) void cross_entropy_rows_kernel(const floa
   if (threadIdx.x != 0) return;
   const int64_t t = load(l.targets + row);
   float loss = NAN;
-  if (t >= 0 && t < l.classes) loss = l.on_target * l.weight(t) * ((d.largest - load(z + t)) + log_sum) + smooth;
+  if (t >= 0 && t < l.classes) loss = l.on_target * l.weight(t) * ((d.largest - load_float(z + t)) + log_sum) + smooth;
   store(losses + row, loss * (static_cast<float>(l.rows) / load(totals)));
 }
 
 // dlogits[k] = dloss / W · (((1 − ε)·w[t] + ε/K Σ_j w[j])·p[k] − (1 − ε)·w[t]·[k = t] − ε/K·w[k])
-template <int kHeld>
-__global__ __launch_bounds__(kThreads) void cross_entropy_backward_kernel(const float* logits, Labels l,
+template <typename T, int kHeld>
+__global__ __launch_bounds__(kThreads) void cross_entropy_backward_kernel(const T* logits, Labels l,
                                                                           const float* totals, const float* dloss,
-                                                                          float* dlogits) {
+                                                                          T* dlogits) {
   const int64_t row = row_of_warp();
   if (row >= l.rows) return;
-  const Values<kHeld> values(logits + row * l.classes, l.classes);
+  const Values<kHeld, T> values(logits + row * l.classes, l.classes);
   const Denominator d = denominator(values, l.classes);
   const int64_t t = load(l.targets + row);
   const float scale = load(dloss) / load(totals), on_target = l.on_target * l.weight_of_target(t);
@@ -190,7 +193,7 @@ __global__ __launch_bounds__(kThreads) void cross_entropy_backward_kernel(const 
     float slope = all * (expf(values.at(j, k) - d.largest) / d.sum);
     if (k == t) slope -= on_target;
     if (l.share > 0) slope -= l.share * l.weight(k);
-    store(dlogits + row * l.classes + k, scale * slope);
+    store_float(dlogits + row * l.classes + k, scale * slope);
   });
 }
 
@@ -223,6 +226,7 @@ Status launch_weights(CallContext& call, const char* name, const Labels& l, floa
   return launch(call, {name, dim3(l.share > 0 ? 2 : 1), dim3(1, kThreads)}, cross_entropy_weights_kernel, l, totals);
 }
 
+template <typename T>
 Status softmax_cross_entropy(CallContext& call, const SoftmaxCrossEntropyArgs& a) {
   if (call.workspace_bytes < cross_entropy_workspace(a)) return Status::invalid_argument;
   const char* name = "softmax_cross_entropy";
@@ -230,8 +234,8 @@ Status softmax_cross_entropy(CallContext& call, const SoftmaxCrossEntropyArgs& a
   auto *totals = static_cast<float*>(call.workspace), *losses = totals + kSectorFloats;
   Status status = launch_weights(call, name, l, totals);
   if (status != Status::ok) return status;
-  status = launch_rows(call, name, l.rows, l.classes, cross_entropy_rows_kernel<kHeldClasses / kWarp>,
-                       cross_entropy_rows_kernel<0>, a.logits.as<float>(), l, totals, losses);
+  status = launch_rows(call, name, l.rows, l.classes, cross_entropy_rows_kernel<T, kHeldClasses / kWarp>,
+                       cross_entropy_rows_kernel<T, 0>, a.logits.as<T>(), l, totals, losses);
   if (status != Status::ok) return status;
   CallContext rest = call;
   const int64_t used = kTotalsBytes + losses_bytes(l.rows);
@@ -240,6 +244,7 @@ Status softmax_cross_entropy(CallContext& call, const SoftmaxCrossEntropyArgs& a
   return reduce(rest, mean_of(losses, l.rows, a.loss));
 }
 
+template <typename T>
 Status softmax_cross_entropy_backward(CallContext& call, const SoftmaxCrossEntropyBackwardArgs& a) {
   const char* name = call.kernel = "softmax_cross_entropy_backward";
   if (a.logits.numel() == 0) return Status::ok;
@@ -247,17 +252,18 @@ Status softmax_cross_entropy_backward(CallContext& call, const SoftmaxCrossEntro
   const Labels l = labels_of(a);
   auto* totals = static_cast<float*>(call.workspace);
   if (const Status status = launch_weights(call, name, l, totals); status != Status::ok) return status;
-  return launch_rows(call, name, l.rows, l.classes, cross_entropy_backward_kernel<kHeldClasses / kWarp>,
-                     cross_entropy_backward_kernel<0>, a.logits.as<float>(), l, totals, a.dloss.as<float>(),
-                     a.dlogits.as<float>());
+  return launch_rows(call, name, l.rows, l.classes, cross_entropy_backward_kernel<T, kHeldClasses / kWarp>,
+                     cross_entropy_backward_kernel<T, 0>, a.logits.as<T>(), l, totals, a.dloss.as<float>(),
+                     a.dlogits.as<T>());
 }
 
 void enter_softmax(KernelTable& table) {
-  enter<SoftmaxArgs, softmax>(table);
-  enter<SoftmaxBackwardArgs, softmax_backward>(table);
-  enter<SoftmaxCrossEntropyArgs, softmax_cross_entropy>(table);
+  enter<SoftmaxArgs, softmax<float>, softmax<__nv_bfloat16>, softmax<__half>>(table);
+  enter<SoftmaxBackwardArgs, softmax_backward<float>, softmax_backward<__nv_bfloat16>>(table);
+  enter<SoftmaxCrossEntropyArgs, softmax_cross_entropy<float>, softmax_cross_entropy<__nv_bfloat16>>(table);
   enter_workspace<SoftmaxCrossEntropyArgs, cross_entropy_workspace>(table);
-  enter<SoftmaxCrossEntropyBackwardArgs, softmax_cross_entropy_backward>(table);
+  enter<SoftmaxCrossEntropyBackwardArgs, softmax_cross_entropy_backward<float>,
+        softmax_cross_entropy_backward<__nv_bfloat16>>(table);
   enter_workspace<SoftmaxCrossEntropyBackwardArgs, cross_entropy_backward_workspace>(table);
 }
 

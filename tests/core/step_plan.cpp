@@ -14,7 +14,8 @@ namespace {
 
 // A residual block with a projection shortcut and a classifier: every pattern the rewrites know.
 struct SmallNet {
-  explicit SmallNet(std::shared_ptr<Device> device) : d(std::move(device)) {
+  explicit SmallNet(std::shared_ptr<Device> device, Activation activation = Activation::relu)
+      : d(std::move(device)), first(activation) {
     const auto parameter = [&](const Shape& shape, uint64_t seed, double scale) {
       Tensor t = test::random_tensor(d, shape, seed, DType::f32, scale);
       parameters.push_back(t.set_requires_grad(true));
@@ -36,7 +37,7 @@ struct SmallNet {
 
   Tensor loss() const {
     const Conv2dParams same = {.pad = {1, 1, 1, 1}};
-    Tensor y = ops::relu(norm(ops::conv2d(x, w1, {}, same), 0));
+    Tensor y = ops::activate(norm(ops::conv2d(x, w1, {}, same), 0), first);
     y = norm(ops::conv2d(y, w2, {}, same), 1);
     y = ops::relu(ops::add(y, norm(ops::conv2d(x, ws, {}, {}), 2)));
     y = ops::max_pool(ops::add(y, y), {.window = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}});
@@ -44,6 +45,7 @@ struct SmallNet {
   }
 
   std::shared_ptr<Device> d;
+  Activation first;  // behind the first norm, without a residual
   Tensor w1, w2, ws, head, x, targets;
   std::vector<Tensor> gamma, beta, parameters;
 };
@@ -67,36 +69,40 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
 }  // namespace
 
 TEST_CASE("a plan computes what eager execution does, fused or not") {
-  const SmallNet net(test::reference_device());
-  const Tensor loss = net.loss();
-  const auto eager = gradients(loss, net.parameters);
-  for (bool fuse : {false, true}) {
-    INFO("fuse " << fuse);
-    StepPlan plan = plan_of(net, fuse);
-    for (int run = 0; run < 2; ++run) {
-      plan.execute();
-      CHECK(plan.result(0).item() == Approx(loss.item()).epsilon(1e-6));
-      for (size_t i = 0; i < eager.size(); ++i) {
-        INFO("parameter " << i);
-        CHECK(largest_difference(plan.result(i + 1).to_vector<float>(), eager[i].to_vector<float>()) < 2e-5);
+  for (Activation first : {Activation::relu, Activation::relu6, Activation::silu, Activation::sigmoid})
+    for (bool fuse : {false, true}) {
+      const SmallNet net(test::reference_device(), first);
+      const Tensor loss = net.loss();
+      const auto eager = gradients(loss, net.parameters);
+      INFO("fuse " << fuse << ", activation " << static_cast<int>(first));
+      StepPlan plan = plan_of(net, fuse);
+      for (int run = 0; run < 2; ++run) {
+        plan.execute();
+        CHECK(plan.result(0).item() == Approx(loss.item()).epsilon(1e-6));
+        for (size_t i = 0; i < eager.size(); ++i) {
+          INFO("parameter " << i);
+          CHECK(largest_difference(plan.result(i + 1).to_vector<float>(), eager[i].to_vector<float>()) < 2e-5);
+        }
       }
     }
-  }
 }
 
 TEST_CASE("fusing leaves no separate add, relu or mask behind a batch norm") {
-  const SmallNet net(test::reference_device());
-  const auto count = [](const StepPlan& plan, Primitive p) {
-    return std::count_if(plan.calls().begin(), plan.calls().end(),
-                         [&](const OwnedCall& c) { return c.primitive == p; });
-  };
-  const StepPlan plain = plan_of(net, false), fused = plan_of(net, true);
-  CHECK(count(plain, Primitive::activate) == 2);
-  CHECK(count(plain, Primitive::activate_backward) == 2);
-  CHECK(count(fused, Primitive::activate) == 0);
-  CHECK(count(fused, Primitive::activate_backward) == 0);
-  CHECK(count(fused, Primitive::batch_norm_backward) == 3);
-  CHECK(fused.statistics().calls < plain.statistics().calls);
+  for (Activation first : {Activation::relu, Activation::silu, Activation::sigmoid}) {
+    INFO("activation " << static_cast<int>(first));
+    const SmallNet net(test::reference_device(), first);
+    const auto count = [](const StepPlan& plan, Primitive p) {
+      return std::count_if(plan.calls().begin(), plan.calls().end(),
+                           [&](const OwnedCall& c) { return c.primitive == p; });
+    };
+    const StepPlan plain = plan_of(net, false), fused = plan_of(net, true);
+    CHECK(count(plain, Primitive::activate) == 2);
+    CHECK(count(plain, Primitive::activate_backward) == 2);
+    CHECK(count(fused, Primitive::activate) == 0);
+    CHECK(count(fused, Primitive::activate_backward) == 0);
+    CHECK(count(fused, Primitive::batch_norm_backward) == 3);
+    CHECK(fused.statistics().calls < plain.statistics().calls);
+  }
 }
 
 TEST_CASE("a plan takes new inputs and allocates nothing") {
