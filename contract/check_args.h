@@ -4,11 +4,6 @@
 
 namespace graft {
 
-constexpr bool is_float(DType t) { return t == DType::f64 || t == DType::f32 || t == DType::bf16 || t == DType::f16; }
-
-// The type of per-channel vectors, statistics and losses beside elements of type t: 16 bits are too few to sum in.
-constexpr DType vector_type(DType t) { return t == DType::f64 ? DType::f64 : DType::f32; }
-
 // The floating-point type a call computes in; none for a call that takes any type or has no such view.
 DType computes_in(Primitive, const void* args);
 

@@ -19,6 +19,12 @@ constexpr const char* name_of(DType dtype) {
   return kNames[static_cast<size_t>(dtype)];
 }
 
+constexpr bool is_float(DType t) { return t == DType::f64 || t == DType::f32 || t == DType::bf16 || t == DType::f16; }
+
+// The type of per-channel vectors, statistics, losses and parameters' gradients beside elements of type t: 16 bits are
+// too few to sum in.
+constexpr DType vector_type(DType t) { return t == DType::f64 ? DType::f64 : DType::f32; }
+
 template <typename T>
 inline constexpr DType dtype_of = DType::none;
 template <>

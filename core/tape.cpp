@@ -39,6 +39,11 @@ Tensor Gradients::allocate(size_t input) {
   return i.gradient = empty(i.device, i.shape, i.dtype);
 }
 
+Tensor Gradients::allocate_wide(size_t input) {
+  inputs_[input].dtype = vector_type(inputs_[input].dtype);
+  return allocate(input);
+}
+
 void Gradients::set(size_t input, Tensor gradient) {
   Input& i = inputs_[input];
   GRAFT_ASSERT(!gradient.defined() || (gradient.shape() == i.shape && gradient.dtype() == i.dtype));
@@ -225,7 +230,7 @@ std::vector<Tensor> gradients(const Tensor& output, std::span<const Tensor> wrt,
   for (const Tensor& t : wrt) {
     const AutogradMeta* meta = t.autograd().get();
     if (!sums.contains(meta)) {
-      result.push_back(full(t.shared_device(), t.shape(), 0, t.dtype()));
+      result.push_back(full(t.shared_device(), t.shape(), 0, meta->producer ? t.dtype() : vector_type(t.dtype())));
       continue;
     }
     if (!meta->producer && !std::exchange(finished[meta], true)) finish(meta);

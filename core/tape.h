@@ -36,6 +36,7 @@ class Gradients {
   // Memory for the gradient of an input, or an absent view when nobody needs it.
   TensorView if_needed(size_t input);
   Tensor allocate(size_t input);
+  Tensor allocate_wide(size_t input);  // of a parameter: f32 where that has 16 bits
 
   void set(size_t input, Tensor gradient);
 
@@ -63,9 +64,9 @@ struct GradientOptions {
   bool retain = false;  // keep what was saved, so that gradients can be called again
 };
 
-// d(output)/d(wrt[i]) for each i, weighted with `doutput` (all ones if undefined; then output must have one element). A
-// tensor that output does not depend on gets zeros. Throws Error when something saved was changed in place or already
-// released.
+// d(output)/d(wrt[i]) for each i, of its shape and type (of a weight of 16 bits: f32), weighted with `doutput` (all
+// ones if undefined; then output must have one element). A tensor that output does not depend on gets zeros. Throws
+// Error when something saved was changed in place or already released.
 std::vector<Tensor> gradients(const Tensor& output, std::span<const Tensor> wrt, const Tensor& doutput = {},
                               GradientOptions options = {});
 

@@ -13,8 +13,8 @@ namespace {
 
 void check_channels(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias) {
   GRAFT_CHECK(x.defined() && x.rank() >= 2, "{}: the input must be [..., C], not {}", op, x.shape());
-  check_shape(op, "weight", x, weight, {x.channels()});
-  check_shape(op, "bias", x, bias, {x.channels()});
+  check_vector(op, "weight", x, weight, {x.channels()});
+  check_vector(op, "bias", x, bias, {x.channels()});
 }
 
 // saved: x, weight, mean, var
@@ -39,7 +39,7 @@ BatchNormOutput batch_norm_training(const Tensor& x, const Tensor& weight, const
   check_channels("batch_norm", x, weight, bias);
   GRAFT_CHECK(x.shape().rows() != 1,
               "batch_norm: one value per channel has no variance; input {}. Use a larger batch or image", x.shape());
-  Tensor y = empty_like(x), mean = empty(x.shared_device(), {x.channels()}, x.dtype()), var = empty_like(mean);
+  Tensor y = empty_like(x), mean = empty_like(weight), var = empty_like(mean);
   x.device().run(
       BatchNormTrainingArgs{.x = x, .weight = weight, .bias = bias, .y = y, .mean = mean, .var = var, .eps = eps});
   y = record("batch_norm", y, {x, weight, bias}, {x, weight, mean, var}, backward(eps, true));
@@ -49,8 +49,8 @@ BatchNormOutput batch_norm_training(const Tensor& x, const Tensor& weight, const
 Tensor batch_norm_inference(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
                             const Tensor& var, double eps) {
   check_channels("batch_norm", x, weight, bias);
-  check_shape("batch_norm", "running_mean", x, mean, {x.channels()});
-  check_shape("batch_norm", "running_var", x, var, {x.channels()});
+  check_vector("batch_norm", "running_mean", x, mean, {x.channels()});
+  check_vector("batch_norm", "running_var", x, var, {x.channels()});
   Tensor y = empty_like(x);
   x.device().run(
       BatchNormInferenceArgs{.x = x, .weight = weight, .bias = bias, .mean = mean, .var = var, .y = y, .eps = eps});

@@ -1,6 +1,6 @@
 // Checks that several ops share: they throw an Error that names the op, the argument and both shapes.
 #pragma once
-#include "core/tensor.h"
+#include "core/tape.h"
 
 namespace graft::ops {
 
@@ -8,12 +8,17 @@ inline void check_image(const char* op, const Tensor& x) {
   GRAFT_CHECK(x.defined() && x.rank() == 4, "{}: the input must be [N, H, W, C], not {}", op, x.shape());
 }
 
-// `t`, when defined, has this shape and x's type.
-inline void check_shape(const char* op, const char* name, const Tensor& x, const Tensor& t, const Shape& shape) {
+// A weight has x's type.
+inline void check_type(const char* op, const char* name, const Tensor& x, const Tensor& t) {
+  GRAFT_CHECK(t.dtype() == x.dtype(), "{}: {} is {}, the input {}", op, name, name_of(t.dtype()), name_of(x.dtype()));
+}
+
+// `t`, when defined, is what goes with each channel of x: it has this shape, and f32 where x has 16 bits.
+inline void check_vector(const char* op, const char* name, const Tensor& x, const Tensor& t, const Shape& shape) {
   GRAFT_CHECK(!t.defined() || t.shape() == shape, "{}: {} is {}, an input of shape {} needs {}", op, name, t.shape(),
               x.shape(), shape);
-  GRAFT_CHECK(!t.defined() || t.dtype() == x.dtype(), "{}: {} is {}, the input {}", op, name, name_of(t.dtype()),
-              name_of(x.dtype()));
+  GRAFT_CHECK(!t.defined() || t.dtype() == vector_type(x.dtype()), "{}: {} is {}, an input of type {} needs {}", op,
+              name, name_of(t.dtype()), name_of(x.dtype()), name_of(vector_type(x.dtype())));
 }
 
 inline void check_same(const char* op, const Tensor& a, const Tensor& b) {
@@ -31,8 +36,9 @@ Shape conv_output_shape(const char* op, const Tensor& x, int64_t kernel_h, int64
 Shape pool_output_shape(const char* op, const Tensor& x, const PoolParams& params);
 
 // Σ over all rows: the gradient of a bias.
-inline void sum_rows(const Tensor& dy, TensorView db) {
-  if (db.present()) dy.device().run(ReduceArgs{.x = dy, .y = db, .count = dy.shape().rows(), .inner = dy.channels()});
+inline void sum_rows(const Tensor& dy, Gradients& d, size_t input) {
+  if (!d.needed(input)) return;
+  dy.device().run(ReduceArgs{.x = dy, .y = d.allocate_wide(input), .count = dy.shape().rows(), .inner = dy.channels()});
 }
 
 }  // namespace graft::ops

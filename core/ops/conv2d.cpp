@@ -14,7 +14,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   GRAFT_CHECK(params.groups > 0 && outputs % params.groups == 0 && weight.size(3) * params.groups == x.channels(),
               "conv2d: input has {} channels, weight {} with {} groups expects {}", x.channels(), weight.shape(),
               params.groups, weight.size(3) * params.groups);
-  check_shape("conv2d", "bias", x, bias, {outputs});
+  check_type("conv2d", "weight", x, weight);
+  check_vector("conv2d", "bias", x, bias, {outputs});
 
   Tensor y = empty(x.shared_device(), conv_output_shape("conv2d", x, weight.size(1), weight.size(2), params, outputs),
                    x.dtype());
@@ -27,8 +28,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
         if (d.needed(0))
           device.run(Conv2dBackwardDataArgs{.dy = dy, .weight = saved[1], .dx = d.allocate(0), .conv = params});
         if (d.needed(1))
-          device.run(Conv2dBackwardWeightArgs{.x = saved[0], .dy = dy, .dweight = d.allocate(1), .conv = params});
-        sum_rows(dy, d.if_needed(2));
+          device.run(Conv2dBackwardWeightArgs{.x = saved[0], .dy = dy, .dweight = d.allocate_wide(1), .conv = params});
+        sum_rows(dy, d, 2);
       });
 }
 

@@ -13,10 +13,10 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& 
   GRAFT_CHECK(targets.dtype() == DType::i64 && targets.shape() == Shape{logits.size(0)},
               "cross_entropy: the targets must be i64 [{}], not {} {}", logits.size(0), name_of(targets.dtype()),
               targets.shape());
-  check_shape("cross_entropy", "class_weights", logits, class_weights, {logits.size(1)});
+  check_vector("cross_entropy", "class_weights", logits, class_weights, {logits.size(1)});
   GRAFT_CHECK(label_smoothing >= 0 && label_smoothing <= 1, "cross_entropy: label smoothing must be in [0, 1], not {}",
               label_smoothing);
-  Tensor loss = empty(logits.shared_device(), {1}, logits.dtype());
+  Tensor loss = empty(logits.shared_device(), {1}, vector_type(logits.dtype()));
   logits.device().run(SoftmaxCrossEntropyArgs{.logits = logits,
                                               .targets = targets,
                                               .class_weights = class_weights,

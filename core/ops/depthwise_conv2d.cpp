@@ -10,7 +10,8 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bia
   GRAFT_CHECK(weight.rank() == 3 && weight.size(2) == x.channels(),
               "depthwise_conv2d: input has {} channels, the weight must be [R, S, {}], not {}", x.channels(),
               x.channels(), weight.shape());
-  check_shape("depthwise_conv2d", "bias", x, bias, {x.channels()});
+  check_type("depthwise_conv2d", "weight", x, weight);
+  check_vector("depthwise_conv2d", "bias", x, bias, {x.channels()});
 
   const Shape shape = conv_output_shape("depthwise_conv2d", x, weight.size(0), weight.size(1), params, x.channels());
   Tensor y = empty(x.shared_device(), shape, x.dtype());
@@ -24,8 +25,8 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bia
                         .dy = dy, .weight = saved[1], .dx = d.allocate(0), .conv = params});
                   if (d.needed(1))
                     device.run(DepthwiseConv2dBackwardWeightArgs{
-                        .x = saved[0], .dy = dy, .dweight = d.allocate(1), .conv = params});
-                  sum_rows(dy, d.if_needed(2));
+                        .x = saved[0], .dy = dy, .dweight = d.allocate_wide(1), .conv = params});
+                  sum_rows(dy, d, 2);
                 });
 }
 
