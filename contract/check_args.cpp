@@ -323,9 +323,6 @@ DType computes_in(Primitive primitive, const void* args) {
   }
 }
 
-namespace {
-
-// "y may alias x": the input at this position and the first output.
 bool may_alias(Primitive primitive, int32_t input) {
   switch (primitive) {
     case Primitive::activate:
@@ -340,8 +337,6 @@ bool may_alias(Primitive primitive, int32_t input) {
       return false;
   }
 }
-
-}  // namespace
 
 Status check_args(Primitive primitive, const void* args) {
   for (int i = 0; i < info_of(primitive).roles.total(); ++i)

@@ -13,6 +13,9 @@ Status check_args(Primitive, const void* args);
 // For a backend whose kernels compute in f32: another type is well defined, but `unsupported` there.
 Status check_f32_args(Primitive, const void* args);
 
+// "y may alias x": the input at this position and the first output.
+bool may_alias(Primitive, int32_t input);
+
 // Memory behind every view, and no output that shares it with another view, but for the aliases the contract allows.
 bool check_memory(Primitive, const void* args);
 

@@ -47,8 +47,7 @@ class PieceProgram {
       const TensorView view{nullptr, shape, dtype};
       if (kind < BufferKind::input || kind > BufferKind::temporary || !view.present() || !well_formed(view))
         return Status::invalid_argument;
-      if (kind == BufferKind::constant &&
-          (shape.rank < 1 || shape.rank > 4 || (dtype != DType::f32 && dtype != DType::f64)))
+      if (kind == BufferKind::constant && (shape.rank < 1 || shape.rank > 4 || !is_float(dtype)))
         return Status::invalid_argument;
       buffers.push_back({.kind = kind, .view = view, .root = i});
     }
@@ -223,15 +222,20 @@ Status pull_rows(const ConstantSource& source, const PackedConstant& constant, s
   return Status::ok;
 }
 
-// The order of memory: scaled in double, as the reference does all its sums.
-template <typename T>
-void store_rows(const Shape& shape, int64_t first, int64_t rows, const float* values, const float* scale, T* to) {
+// The order of memory: scaled in double, as the reference does all its sums, then rounded once by `converted`.
+template <typename T, typename Convert>
+void store_rows(const Shape& shape, int64_t first, int64_t rows, const float* values, const float* scale, T* to,
+                Convert&& converted) {
   const RowLayout layout = row_layout(shape);
   for (int64_t k = 0; k < rows; ++k)
     for (int64_t c = 0; c < layout.channels; ++c)
       for (int64_t tap = 0; tap < layout.taps; ++tap, ++values)
         to[(first + k) * layout.row_step + c * layout.channel_step + tap * layout.tap_step] =
-            static_cast<T>(scale != nullptr ? *values * static_cast<double>(scale[k]) : *values);
+            converted(scale != nullptr ? *values * static_cast<double>(scale[k]) : *values);
+}
+template <typename T>
+void store_rows(const Shape& shape, int64_t first, int64_t rows, const float* values, const float* scale, T* to) {
+  store_rows(shape, first, rows, values, scale, to, [](double value) { return static_cast<T>(value); });
 }
 
 }  // namespace graft

@@ -29,7 +29,7 @@ BatchNormOutput batch_norm_training(const Tensor& x, const Tensor& weight, const
 Tensor batch_norm_inference(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
                             const Tensor& var, double eps);
 
-// ---- elementwise (core/ops/activate.cpp, add.cpp, multiply.cpp, dropout.cpp)
+// ---- elementwise (core/ops/activate.cpp, add.cpp, cast.cpp, multiply.cpp, dropout.cpp)
 
 Tensor activate(const Tensor& x, Activation activation);
 inline Tensor relu(const Tensor& x) { return activate(x, Activation::relu); }
@@ -37,6 +37,7 @@ inline Tensor relu6(const Tensor& x) { return activate(x, Activation::relu6); }
 inline Tensor silu(const Tensor& x) { return activate(x, Activation::silu); }
 inline Tensor sigmoid(const Tensor& x) { return activate(x, Activation::sigmoid); }
 Tensor add(const Tensor& a, const Tensor& b);
+Tensor cast(const Tensor& x, DType dtype);  // to a floating-point type
 // x · s, where s has x's shape, or [N, 1, 1, C] (squeeze-and-excite), or [N, 1, …, 1] (stochastic depth)
 Tensor multiply(const Tensor& x, const Tensor& s);
 

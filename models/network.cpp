@@ -8,13 +8,19 @@
 
 namespace graft::models {
 
-Network::Network(Graph graph, std::shared_ptr<Device> device, DType dtype, const std::vector<bool>& nodes)
-    : graph_(std::move(graph)), device_(std::move(device)), dtype_(dtype) {
+Network::Network(Graph graph, std::shared_ptr<Device> device, DType dtype, const std::vector<bool>& nodes,
+                 DType compute)
+    : graph_(std::move(graph)),
+      device_(std::move(device)),
+      dtype_(dtype),
+      compute_(compute == DType::none ? dtype : compute) {
   for (Parameter& p : parameters_of(graph_)) {
     if (!nodes.empty() && !nodes[static_cast<size_t>(p.node)]) continue;
     const Tensor tensor = empty(device_, p.memory_shape(), dtype_);
+    const bool copied = compute_ != dtype_ && p.axes != Axes::channels;
     by_name_[p.name] = entries_.size();
-    entries_.push_back({std::move(p), tensor});
+    const Tensor copy = copied ? empty(device_, p.memory_shape(), compute_) : Tensor{};
+    entries_.push_back({std::move(p), tensor, copy});
   }
 }
 
@@ -25,7 +31,8 @@ const Network::Entry& Network::entry(const std::string& name) const {
 }
 
 void Network::require_gradients(const std::function<bool(const Parameter&)>& trained) {
-  for (Entry& e : entries_) e.tensor.set_requires_grad(!e.info.is_buffer && trained(e.info));
+  for (Entry& e : entries_)
+    (e.copy.defined() ? e.copy : e.tensor).set_requires_grad(!e.info.is_buffer && trained(e.info));
 }
 
 void Network::require_gradients(const FreezePlan& freeze) {
@@ -42,12 +49,20 @@ void Network::set(const std::string& name, std::span<const float> values) {
   const auto store = [&]<typename T>(std::vector<T> memory) {
     to_memory_order(e.info, values.data(), memory.data());
     e.tensor.assign(std::span<const T>(memory));
+    refresh(e);
   };
   if (dtype_ == DType::f64) {
     store(std::vector<double>(values.size()));
   } else {
     store(std::vector<float>(values.size()));
   }
+}
+
+void Network::refresh(const Entry& e) {
+  if (e.copy.defined()) e.tensor.device().run(CastArgs{.x = e.tensor, .y = e.copy});
+}
+void Network::refresh_copies() const {
+  for (const Entry& e : entries_) refresh(e);
 }
 
 std::vector<float> Network::get(const std::string& name) const { return in_file_order(name, entry(name).tensor); }
@@ -92,7 +107,7 @@ class Network::Walker {
     for (id_ = 0; id_ < graph_.size(); ++id_) {
       if (!needed[index(id_)]) continue;
       if (const auto given = walk_.given.find(id_); given != walk_.given.end()) {
-        values_[index(id_)] = given->second;
+        values_[index(id_)] = ops::cast(given->second, network_.compute());
         continue;
       }
       const LayerScope scope(node().name);
@@ -100,7 +115,7 @@ class Network::Walker {
       for (NodeId input : node().inputs)  // the tape keeps what it needs
         if (--readers[index(input)] == 0) values_[index(input)] = {};
     }
-    for (NodeId wanted : walk_.wanted) result_.values.push_back(values_[index(wanted)]);
+    for (NodeId wanted : walk_.wanted) result_.values.push_back(ops::cast(values_[index(wanted)], network_.dtype()));
     return std::move(result_);
   }
 
@@ -109,7 +124,7 @@ class Network::Walker {
   const Node& node() const { return graph_.node(id_); }
   const Tensor& input(size_t i = 0) const { return values_[index(node().inputs[i])]; }
   bool training() const { return !walk_.training.empty() && walk_.training[index(id_)]; }
-  Tensor parameter(const char* name) const { return network_.entry(node().name + "." + name).tensor; }
+  Tensor parameter(const char* name) const { return network_.entry(node().name + "." + name).used(); }
   ops::RandomSource random() const { return {walk_.random_state, id_}; }
 
   std::vector<bool> needed_nodes() const {

@@ -40,16 +40,23 @@ struct WalkResult {
 
 class Network {
  public:
-  // Parameters of the nodes of `nodes` (empty: of all), unwritten.
-  Network(Graph graph, std::shared_ptr<Device> device, DType dtype = DType::f32, const std::vector<bool>& nodes = {});
+  // Parameters of the nodes of `nodes` (empty: of all), unwritten, of type `dtype`. `compute`: what a walk computes in,
+  // none for `dtype` itself; in 16 bits, weights have a copy of that type beside them.
+  Network(Graph graph, std::shared_ptr<Device> device, DType dtype = DType::f32, const std::vector<bool>& nodes = {},
+          DType compute = DType::none);
 
   const Graph& graph() const { return graph_; }
   const std::shared_ptr<Device>& device() const { return device_; }
   DType dtype() const { return dtype_; }
+  DType compute() const { return compute_; }
 
   struct Entry {
     Parameter info;
     Tensor tensor;  // in memory order
+    Tensor copy;    // of 16 bits, undefined where the tensor itself is used: vectors, and everything in f32
+
+    // What a walk uses, and so what gradients are asked for.
+    const Tensor& used() const { return copy.defined() ? copy : tensor; }
   };
   // In the order of the graph; buffers among them.
   const std::vector<Entry>& entries() const { return entries_; }
@@ -66,18 +73,23 @@ class Network {
   // The same axes as `name`, for values such as a gradient.
   std::vector<float> in_file_order(const std::string& name, const Tensor& values) const;
 
+  // After the tensors have changed: makes their copies anew.
+  void refresh_copies() const;
+
   // Ranges of parameters in file order, as CompiledPiece asks for them. The network must outlive it; for one thread.
   std::function<void(const std::string& name, int64_t first, int64_t count, float* out)> reader() const;
 
-  // Throws Error, with the layer's name, when shapes do not fit.
+  // What is given and what is wanted are of type dtype(); casts stand between them and compute(). Throws Error, with
+  // the layer's name, when shapes do not fit.
   WalkResult walk(const Walk& walk) const;
 
  private:
   class Walker;
+  static void refresh(const Entry& entry);
 
   Graph graph_;
   std::shared_ptr<Device> device_;
-  DType dtype_;
+  DType dtype_, compute_;
   std::vector<Entry> entries_;
   std::map<std::string, size_t> by_name_;
 };

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "models/lower.h"
+#include "models/precision.h"
 
 namespace graft::models {
 
@@ -231,7 +232,9 @@ InferencePlan make_plan(const Graph& graph, const PieceRequest& request, const R
   if (options.fold_batch_norms) rewriter.fold_batch_norms();
   if (options.fuse_residuals) rewriter.fuse_residuals();
   if (options.fuse_activations) rewriter.fuse_activations();
-  return rewriter.finish();
+  InferencePlan plan = rewriter.finish();
+  if (request.compute != DType::f32) use_16_bits(plan, request.compute);
+  return plan;
 }
 
 Piece piece_of(const InferencePlan& plan, std::vector<RecordedCall>& calls) {

@@ -5,7 +5,7 @@
 //   batch norm after a convolution or linear layer   becomes a factor on its weights' rows and a bias
 //   add after a convolution or batch norm            becomes its residual
 //   activation after what can apply one              becomes part of it
-// Switched off, the same list is the unfused network.
+// Switched off, the same list is the unfused network. In 16 bits, casts stand at the borders (models/precision.h).
 #pragma once
 #include <string>
 #include <vector>
@@ -20,6 +20,7 @@ struct PieceRequest {
   std::vector<NodeId> inputs;  // values that are given, none of which is computed; empty: the image
   int64_t batch = 1;
   int64_t height = 0, width = 0;  // 0: the graph's own
+  DType compute = DType::f32;     // of weights and of what lies between layers; bf16, f16: models/precision.h
 };
 
 struct RewriteOptions {

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <vector>
 
-#include "contract/piece_program.h"
+#include "contract/piece_memory.h"
 #include "contract/without_exceptions.h"
 #include "kernels/cpu/dispatch.h"
 
@@ -36,18 +36,6 @@ const MatmulArgs& matmul_of(const ProgramCall& c) { return *reinterpret_cast<con
 
 // ---- describe
 
-// The buffer that a view is all of, or nullptr.
-ProgramBuffer* whole_buffer(const TensorView& view, Program& p) {
-  if (!view.present() || !is_virtual(view.data) || offset_of(view.data) != 0) return nullptr;
-  ProgramBuffer& buffer = p.buffer_at(buffer_of(view.data));
-  return buffer.view.bytes() == view.bytes() ? &buffer : nullptr;
-}
-
-bool is_whole_constant(const TensorView& view, Program& p) {
-  const ProgramBuffer* buffer = whole_buffer(view, p);
-  return buffer != nullptr && buffer->kind == BufferKind::constant && buffer->view.shape == view.shape;
-}
-
 // A weight, view 1 of its call, goes into panels; a constant that any call reads otherwise stays in the order of
 // memory.
 Status choose_kernels(Program& p) {
@@ -55,7 +43,7 @@ Status choose_kernels(Program& p) {
   const int threads = p.cpu->pool.threads();
   std::vector<bool> plain(p.buffers.size());
   for (const ProgramBuffer& b : p.buffers)
-    if (b.kind == BufferKind::constant && b.view.dtype == DType::f64) return Status::unsupported;
+    if (b.kind == BufferKind::constant && b.view.dtype != DType::f32) return Status::unsupported;
   for (int32_t at = 0; at < static_cast<int32_t>(p.calls.size()); ++at) {
     ProgramCall& call = p.calls[static_cast<size_t>(at)];
     if (const Status status = check_f32_args(call.primitive, call.args.bytes); status != Status::ok) return status;
@@ -92,49 +80,9 @@ Status choose_kernels(Program& p) {
   return Status::ok;
 }
 
-// Inputs whose place the first output may take: those of the contract, and a packed convolution's residual, which its
-// epilogue reads where it then writes.
-bool may_take_over(const Program& p, int32_t at, int input) {
-  switch (p.calls[static_cast<size_t>(at)].primitive) {
-    case Primitive::activate:
-    case Primitive::scale:
-    case Primitive::multiply:
-      return input == 0;
-    case Primitive::activate_backward:
-      return input == 1;
-    case Primitive::add:
-      return input <= 1;
-    case Primitive::conv2d:
-      return p.kinds[static_cast<size_t>(at)] == CallKind::packed_conv2d && input == 3;
-    default:
-      return false;
-  }
-}
-
-void take_over_memory(Program& p) {
-  const auto root_of = [&](const TensorView& v) {
-    return v.present() && is_virtual(v.data) ? p.buffer_at(buffer_of(v.data)).root : -1;
-  };
-  for (int32_t at = 0; at < static_cast<int32_t>(p.calls.size()); ++at) {
-    const ProgramCall& call = p.calls[static_cast<size_t>(at)];
-    const TensorView* views = views_of(call.args.bytes);
-    const Roles roles = info_of(call.primitive).roles;
-    if (roles.inouts > 0 || roles.outputs != 1) continue;
-    ProgramBuffer* out = whole_buffer(views[roles.inputs], p);
-    if (out == nullptr || out->kind != BufferKind::temporary || out->first != at) continue;
-    for (int v = 0; v < roles.inputs; ++v) {
-      const ProgramBuffer* in = whole_buffer(views[v], p);
-      if (in == nullptr || in->kind != BufferKind::temporary || in->view.bytes() != out->view.bytes()) continue;
-      ProgramBuffer& root = p.buffer_at(in->root);
-      bool allowed = root.last == at;  // and no other input that may not be overwritten lies there
-      for (int other = 0; other < roles.inputs; ++other)
-        if (root_of(views[other]) == in->root) allowed = allowed && may_take_over(p, at, other);
-      if (!allowed) continue;
-      root.last = out->last;
-      out->root = in->root;
-      break;
-    }
-  }
+// A packed convolution's epilogue reads its residual where it then writes.
+bool reads_where_it_writes(const Program& p, int32_t at, int input) {
+  return p.kinds[static_cast<size_t>(at)] == CallKind::packed_conv2d && input == 3;
 }
 
 Status describe(void* self, const Piece* piece, Executable** out) {
@@ -144,7 +92,7 @@ Status describe(void* self, const Piece* piece, Executable** out) {
   const Status status = without_exceptions([&] {
     if (const Status s = p->copy(piece); s != Status::ok) return s;
     if (const Status s = choose_kernels(*p); s != Status::ok) return s;
-    take_over_memory(*p);
+    take_over_memory(*p, [p](int32_t at, int input) { return reads_where_it_writes(*p, at, input); });
     p->list_lifetimes();
     return Status::ok;
   });

@@ -7,12 +7,11 @@
 #include <iterator>
 #include <new>
 
+#include "kernels/cuda/compile.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/status.h"
 
 namespace graft::cuda {
-
-namespace {
 
 const KernelTable& kernels() {
   static const KernelTable table = [] {
@@ -24,6 +23,8 @@ const KernelTable& kernels() {
   }();
   return table;
 }
+
+namespace {
 
 int64_t workspace_bytes(void*, Primitive primitive, const void* args) {
   const auto index = static_cast<int32_t>(primitive);
@@ -54,6 +55,7 @@ Status make_backend(int32_t device, Backend* out) {
   out->device = device_functions();
   std::copy(std::begin(kernels().run), std::end(kernels().run), std::begin(out->run));
   out->workspace_bytes = workspace_bytes;
+  out->compile = compile_functions();
   return Status::ok;
 }
 

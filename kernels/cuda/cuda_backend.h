@@ -4,6 +4,7 @@
 
 #include "contract/backend.h"
 #include "contract/check_args.h"
+#include "kernels/cuda/device.h"
 
 namespace graft::cuda {
 
@@ -11,6 +12,8 @@ struct KernelTable {
   Status (*run[kPrimitiveCount])(CallContext*, const void* args) = {};
   int64_t (*workspace_bytes[kPrimitiveCount])(const void* args) = {};  // nullptr: none
 };
+
+const KernelTable& kernels();  // of all families
 
 template <typename Args>
 using Launcher = Status (*)(CallContext&, const Args&);
@@ -28,6 +31,7 @@ void enter(KernelTable& table) {
                                                                          : nullptr;
     if (run == nullptr) return Status::unsupported;
     if (!check_memory(kPrimitive, args)) return Status::invalid_argument;
+    if (const Status status = select_device(call->self); status != Status::ok) return status;
     return run(*call, *static_cast<const Args*>(args));
   };
 }

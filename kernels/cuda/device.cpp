@@ -16,10 +16,8 @@ const CudaBackend& backend_of(void* self) { return *static_cast<CudaBackend*>(se
 cudaStream_t stream_of(StreamHandle s) { return static_cast<cudaStream_t>(s); }
 cudaEvent_t event_of(EventHandle e) { return static_cast<cudaEvent_t>(e); }
 
-Status select(void* self) { return status_of(cudaSetDevice(backend_of(self).device), "cudaSetDevice"); }
-
 #define GRAFT_SELECT(self) \
-  if (const Status selected = select(self); selected != Status::ok) return selected
+  if (const Status selected = select_device(self); selected != Status::ok) return selected
 
 Status allocate(void* self, int64_t bytes, void** memory) {
   *memory = nullptr;
@@ -39,7 +37,7 @@ Status allocate(void* self, int64_t bytes, void** memory) {
 
 // Waits for the device: what was queued may still use the memory.
 void release(void* self, void* memory, int64_t) {
-  if (select(self) == Status::ok) (void)status_of(cudaFree(memory), "cudaFree");
+  if (select_device(self) == Status::ok) (void)status_of(cudaFree(memory), "cudaFree");
 }
 
 Status copy(void* self, StreamHandle stream, void* to, const void* from, int64_t bytes, CopyKind kind) {
@@ -62,7 +60,7 @@ Status create_stream(void* self, StreamHandle* stream) {
   return status;
 }
 void destroy_stream(void* self, StreamHandle stream) {
-  if (select(self) == Status::ok) (void)status_of(cudaStreamDestroy(stream_of(stream)), "cudaStreamDestroy");
+  if (select_device(self) == Status::ok) (void)status_of(cudaStreamDestroy(stream_of(stream)), "cudaStreamDestroy");
 }
 Status synchronize(void* self, StreamHandle stream) {
   GRAFT_SELECT(self);
@@ -77,7 +75,7 @@ Status create_event(void* self, EventHandle* event) {
   return status;
 }
 void destroy_event(void* self, EventHandle event) {
-  if (select(self) == Status::ok) (void)status_of(cudaEventDestroy(event_of(event)), "cudaEventDestroy");
+  if (select_device(self) == Status::ok) (void)status_of(cudaEventDestroy(event_of(event)), "cudaEventDestroy");
 }
 Status record_event(void* self, EventHandle event, StreamHandle stream) {
   GRAFT_SELECT(self);
@@ -116,11 +114,13 @@ Status replay(void* self, StreamHandle stream, CaptureHandle capture) {
   return status_of(cudaGraphLaunch(static_cast<cudaGraphExec_t>(capture), stream_of(stream)), "cudaGraphLaunch");
 }
 void destroy_capture(void* self, CaptureHandle capture) {
-  if (select(self) == Status::ok)
+  if (select_device(self) == Status::ok)
     (void)status_of(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(capture)), "cudaGraphExecDestroy");
 }
 
 }  // namespace
+
+Status select_device(void* self) { return status_of(cudaSetDevice(backend_of(self).device), "cudaSetDevice"); }
 
 DeviceFunctions device_functions() {
   return {.allocate = allocate,

@@ -11,6 +11,9 @@ struct CudaBackend {
   char description[320] = "";
 };
 
+// Makes the backend's device the thread's current one, which launches and allocations refer to.
+Status select_device(void* self);
+
 DeviceFunctions device_functions();
 
 }  // namespace graft::cuda

@@ -18,6 +18,8 @@ Status describe(void*, const Piece* piece, Executable** out) {
   if (p == nullptr) return Status::out_of_memory;
   const Status status = without_exceptions([&] {
     if (const Status s = p->copy(piece); s != Status::ok) return s;
+    for (const ProgramBuffer& b : p->buffers)
+      if (b.kind == BufferKind::constant && b.view.dtype != vector_type(b.view.dtype)) return Status::unsupported;
     for (int32_t i = 0; i < static_cast<int32_t>(p->buffers.size()); ++i)
       if (p->buffer_at(i).kind == BufferKind::constant) p->pack(i, -1, p->buffer_at(i).view.bytes());
     p->list_lifetimes();
