@@ -47,8 +47,12 @@ void enter_workspace(KernelTable& table) {
 #define GRAFT_CUDA_FAMILIES(X) \
   X(batch_norm)                \
   X(batch_norm_backward)       \
+  X(conv2d)                    \
+  X(conv2d_backward_data)      \
+  X(conv2d_backward_weight)    \
   X(elementwise)               \
   X(layout)                    \
+  X(matmul)                    \
   X(optimiser)                 \
   X(pooling)                   \
   X(random)                    \

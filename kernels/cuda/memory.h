@@ -93,6 +93,30 @@ __device__ inline void store_floats(T* address, const Vector<float, N>& floats, 
   store_vector(address, v, aligned GRAFT_PASS_SITE);
 }
 
+// ---- shared memory, where a kernel's time depends on the banks that a warp meets: tiles go through these. Arrays that
+// are read in vectors begin on a 16-byte border.
+
+template <int N, typename T>
+__device__ inline Vector<T, N> load_shared(const T* address GRAFT_SITE) {
+  GRAFT_NOTE(shared, address, sizeof(Vector<T, N>));
+  return *reinterpret_cast<const Vector<T, N>*>(address);
+}
+template <int N, typename T>
+__device__ inline void store_shared(T* address, const Vector<T, N>& v GRAFT_SITE) {
+  GRAFT_NOTE(shared, address, sizeof(v));
+  *reinterpret_cast<Vector<T, N>*>(address) = v;
+}
+template <typename T>
+__device__ inline T load_shared(const T* address GRAFT_SITE) {
+  GRAFT_NOTE(shared, address, sizeof(T));
+  return *address;
+}
+template <typename T>
+__device__ inline void store_shared(T* address, T value GRAFT_SITE) {
+  GRAFT_NOTE(shared, address, sizeof(T));
+  *address = value;
+}
+
 // For launchers: do all these begin on a 16-byte border? (Absent ones do.)
 template <typename... Pointers>
 bool all_aligned(const Pointers*... pointers) {
