@@ -231,17 +231,17 @@ Status copy_slice(CallContext& call, const CopySliceArgs& a) {
 
 // ---- permute
 
-constexpr int kTile = 1024;                   // elements of a tile
-constexpr int kTileRoom = kTile + kTile / 2;  // rows are padded to an odd length: those of two to three
+constexpr int kTile = 1024;           // elements of a tile
+constexpr int kTileRoom = 2 * kTile;  // with padding
 
 // Axis p is x's last, q is y's. A tile has p_tile · q_tile elements; `batch` are the other axes.
 struct Transposition {
   Axes batch;
   int64_t p_extent, q_extent, p_stride_in_y, q_stride_in_x, p_tiles, q_tiles;
   int32_t p_tile, q_tile;
+  int32_t p_pitch, q_pitch;  // of a tile in shared memory; 1 along its longer side
 };
 
-// Rows of the tile have an odd length: threads along q meet 32 banks.
 template <typename Bits>
 __global__ __launch_bounds__(kThreads) void transpose_kernel(const Bits* x, Bits* y, Transposition t) {
   GRAFT_SHARED(Bits, tile, [kTileRoom]);
@@ -249,16 +249,25 @@ __global__ __launch_bounds__(kThreads) void transpose_kernel(const Bits* x, Bits
   const int64_t p = block % t.p_tiles * t.p_tile, q = block / t.p_tiles % t.q_tiles * t.q_tile;
   const int np = static_cast<int>(t.p_extent - p < t.p_tile ? t.p_extent - p : t.p_tile);
   const int nq = static_cast<int>(t.q_extent - q < t.q_tile ? t.q_extent - q : t.q_tile);
-  const int row = np | 1;
   int64_t from, to;
   t.batch.offsets(block / t.p_tiles / t.q_tiles, from, to);
   from += q * t.q_stride_in_x + p;
   to += p * t.p_stride_in_y + q;
   for (int i = static_cast<int>(threadIdx.x); i < np * nq; i += kThreads)
-    tile[i / np * row + i % np] = load(x + from + i / np * t.q_stride_in_x + i % np);
+    store_shared(&tile[i / np * t.q_pitch + i % np * t.p_pitch], load(x + from + i / np * t.q_stride_in_x + i % np));
   __syncthreads();
   for (int i = static_cast<int>(threadIdx.x); i < np * nq; i += kThreads)
-    store(y + to + i / nq * t.p_stride_in_y + i % nq, tile[i % nq * row + i / nq]);
+    store(y + to + i / nq * t.p_stride_in_y + i % nq, load_shared(&tile[i % nq * t.q_pitch + i / nq * t.p_pitch]));
+}
+
+// A tile lies in shared memory as `side` rows of its longer side. Threads along that meet different banks; element i of
+// those along the short side lies at i % side · pitch + i / side, and they meet different banks where pitch · side ≡ 1
+// (then that is i / side modulo the banks) or, side being a power of two, pitch ≡ banks / side.
+int32_t pitch_of(int32_t side, int32_t longer, int32_t banks) {
+  const int32_t even = side & -side, step = banks / even > 1 ? banks / even : 1;
+  int32_t pitch = longer;
+  while (even == 1 ? pitch * side % banks != 1 : pitch % banks != step) ++pitch;
+  return pitch;
 }
 
 template <typename Bits>
@@ -309,6 +318,9 @@ Status permute(CallContext& call, const PermuteArgs& a) {
                   .q_stride_in_x = axes.x_stride[q]};
   t.p_tile = tile_side(t.p_extent, t.q_extent), t.q_tile = tile_side(t.q_extent, t.p_extent);
   t.p_tiles = ceil_div(t.p_extent, t.p_tile), t.q_tiles = ceil_div(t.q_extent, t.q_tile);
+  const int32_t banks = size_of(a.x.dtype) == 8 ? 16 : 32;  // that a part of a warp meets at once
+  t.p_pitch = t.p_tile <= t.q_tile ? pitch_of(t.p_tile, t.q_tile, banks) : 1;
+  t.q_pitch = t.p_tile <= t.q_tile ? 1 : pitch_of(t.q_tile, t.p_tile, banks);
   axes.remove(q);
   axes.remove(p);
   t.batch = axes;

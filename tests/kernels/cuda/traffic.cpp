@@ -2,6 +2,7 @@
 //
 //   per access   sectors a warp's loads or stores request over the fewest that hold the bytes used; 1: coalesced
 //   reuse        distinct sectors of each block, summed, over those of the grid; 1: nothing is read by two blocks
+//   conflicts    passes of a warp through shared memory beyond the fewest, where a kernel's tiles are noted; none
 //   passes       sectors of the whole call over those of its tensors, each counted once: how often the tensors move
 #include <fmt/format.h>
 
@@ -24,6 +25,7 @@ struct Allowed {
   const char* kernel;                                         // how the demangled name begins, after the namespace
   double loads = kStream, stores = kStream, reuse = kStream;  // reuse: of what is loaded
   double store_reuse = kStream;                               // results shorter than a sector
+  bool tiles = false;                                         // notes what it asks of shared memory
 };
 
 struct Measured {
@@ -88,8 +90,11 @@ void check(const Measured& measured, double passes, std::initializer_list<Allowe
     CHECK(k.stores.per_access() <= row->stores);
     CHECK(k.loads.reuse() <= row->reuse);
     CHECK(k.stores.reuse() <= row->store_reuse);
-    show("{:<46} per access {:.3f} loads, {:.3f} stores; reuse {:.3f}\n",
-         begin.substr(0, begin.find('(')).substr(0, 46), k.loads.per_access(), k.stores.per_access(), k.loads.reuse());
+    CHECK(k.bank_conflicts == 0);
+    CHECK((k.shared_accesses > 0) == row->tiles);
+    show("{:<46} per access {:.3f} loads, {:.3f} stores; reuse {:.3f}; conflicts {}\n",
+         begin.substr(0, begin.find('(')).substr(0, 46), k.loads.per_access(), k.stores.per_access(), k.loads.reuse(),
+         k.bank_conflicts);
   }
   show("  passes {:.3f}, at most {:.3f}\n", measured.passes, passes * kStream);
   CHECK(measured.passes <= passes * kStream);
@@ -255,9 +260,9 @@ TEST_CASE("permute moves each element once, through tiles where the last axis ch
     std::copy(order.begin(), order.end(), args.order);
     return measure(args);
   };
-  check(permuted({2, 64, 96}, {2, 96, 64}, {0, 2, 1}), 1, {{"transpose_kernel<"}});
-  check(permuted({1, 64, 64, 3}, {1, 3, 64, 64}, {0, 3, 1, 2}), 1, {{"transpose_kernel<"}});
-  check(permuted({1, 3, 64, 64}, {1, 64, 64, 3}, {0, 2, 3, 1}), 1, {{"transpose_kernel<"}});
+  check(permuted({2, 64, 96}, {2, 96, 64}, {0, 2, 1}), 1, {{.kernel = "transpose_kernel<", .tiles = true}});
+  check(permuted({1, 64, 64, 3}, {1, 3, 64, 64}, {0, 3, 1, 2}), 1, {{.kernel = "transpose_kernel<", .tiles = true}});
+  check(permuted({1, 3, 64, 64}, {1, 64, 64, 3}, {0, 2, 3, 1}), 1, {{.kernel = "transpose_kernel<", .tiles = true}});
   check(permuted({2, 37, 3, 16}, {3, 2, 37, 16}, {2, 0, 1, 3}), 1, {{"copy_rows_kernel<"}});
 }
 
@@ -303,6 +308,83 @@ TEST_CASE("the global mean reads x once and its gradient writes dx once") {
   // each block of 16 pixels reads the channels of its image, or of two
   check(measure(AdaptiveAvgPoolBackwardArgs{.dy = floats(y), .dx = floats(x)}), 1,
         {{.kernel = "mean_pool_backward_kernel<", .reuse = 14 * 14 / 16.0 + 1}});
+}
+
+// A block of a 32 · 32 tile reads 32 rows of one operand and 32 columns of the other: a is read once per tile of
+// columns, b once per tile of rows, which reuse weighs by their sizes.
+double tile_reuse(double a, double a_reads, double b, double b_reads) {
+  return (a * a_reads + b * b_reads) / (a + b) * kStream;
+}
+
+TEST_CASE("a matrix product reads each operand once per tile of the other, whatever their order") {
+  for (const int transposes : {0, 1, 2, 3}) {
+    const Shape a = transposes & 1 ? Shape{64, 96} : Shape{96, 64},
+                b = transposes & 2 ? Shape{128, 64} : Shape{64, 128};
+    check(measure(MatmulArgs{.a = floats(a),
+                             .b = floats(b),
+                             .y = floats({96, 128}),
+                             .transpose_a = transposes & 1,
+                             .transpose_b = transposes >> 1}),
+          1, {{.kernel = "matmul_kernel<", .reuse = tile_reuse(96, 4, 128, 3), .tiles = true}});
+  }
+}
+
+TEST_CASE("the product of a classifier's head sums in slabs") {
+  // 64 · 8 results, K = 2048 in 16 slabs: 16 · |y| are written and read; b is read by two tiles of rows
+  const double a = 64 * 2048, b = 8 * 2048, y = 64 * 8;
+  check(
+      measure(MatmulArgs{.a = floats({64, 2048}),
+                         .b = floats({8, 2048}),
+                         .bias = floats({8}),
+                         .y = floats({64, 8}),
+                         .transpose_b = 1}),
+      (a + b + y + 2 * 16 * y) / (a + b + y),
+      {{.kernel = "matmul_kernel<", .reuse = tile_reuse(a, 1, b, 2), .tiles = true}, {.kernel = "add_slabs_kernel<"}});
+}
+
+// x [1, 16, 16, 16], 3x3: a tile is two rows of pixels and reads four, 8 tiles read the weights.
+TEST_CASE("a convolution reads each pixel once per tile that sees it, and the weights once per tile of pixels") {
+  const Conv2dParams same{.pad = {1, 1, 1, 1}};
+  const double x = 16 * 16 * 16, weight = 32 * 9 * 16;
+  check(measure(Conv2dArgs{.x = floats({1, 16, 16, 16}),
+                           .weight = floats({32, 3, 3, 16}),
+                           .bias = floats({32}),
+                           .residual = floats({1, 16, 16, 32}),
+                           .y = floats({1, 16, 16, 32}),
+                           .conv = same,
+                           .activation = Activation::relu}),
+        1, {{.kernel = "conv2d_kernel<", .reuse = tile_reuse(x, 4.0 / 2, weight, 8), .tiles = true}});
+  // Photos: 8 numbers of a row of 21 begin anywhere in a sector. A tile is two rows of 16 windows of stride 2 and reads
+  // 9 rows of x where it moves on by 4.
+  const double photo = 32 * 32 * 3, filters = 32 * 147;
+  check(measure(Conv2dArgs{.x = floats({1, 32, 32, 3}),
+                           .weight = floats({32, 7, 7, 3}),
+                           .y = floats({1, 16, 16, 32}),
+                           .conv = {.stride = {2, 2}, .pad = {3, 3, 3, 3}}}),
+        1, {{.kernel = "conv2d_kernel<", .loads = 2, .reuse = tile_reuse(photo, 9.0 / 4, filters, 8), .tiles = true}});
+}
+
+// dx [1, 16, 16, 32] in four phases of 8 · 8 pixels, two tiles each: four rows of dy, and one more for the second tap.
+TEST_CASE("backward by data reads dy once per phase, and of the weights only the taps that meet") {
+  const double dy = 8 * 8 * 16, weight = 16 * 9 * 32;
+  check(measure(Conv2dBackwardDataArgs{.dy = floats({1, 8, 8, 16}),
+                                       .weight = floats({16, 3, 3, 32}),
+                                       .dx = floats({1, 16, 16, 32}),
+                                       .conv = {.stride = {2, 2}, .pad = {1, 1, 1, 1}}}),
+        1,
+        {{.kernel = "conv2d_backward_data_kernel<", .reuse = tile_reuse(dy, 4 * 5.0 / 4, weight, 2), .tiles = true}});
+}
+
+// dweight [32, 3, 3, 16] in five tiles of two taps, two slabs of 8 rows of pixels, in which taps lie up to a row apart.
+TEST_CASE("backward by weights reads x and dy once per tile, and its slabs meet in the workspace") {
+  const double image = 16 * 16 * 16, dy = 16 * 16 * 32, dweight = 32 * 9 * 16;
+  check(measure(Conv2dBackwardWeightArgs{.x = floats({1, 16, 16, 16}),
+                                         .dy = floats({1, 16, 16, 32}),
+                                         .dweight = floats({32, 3, 3, 16}),
+                                         .conv = {.pad = {1, 1, 1, 1}}}),
+        (image + dy + dweight + 2 * 2 * dweight) / (image + dy + dweight),
+        {{.kernel = "conv2d_backward_weight_kernel<", .reuse = tile_reuse(image, 5 * 9.0 / 8, dy, 5), .tiles = true},
+         {.kernel = "add_slabs_kernel<"}});
 }
 
 }  // namespace graft::test

@@ -114,6 +114,13 @@ void add_convolution_rows(OpEntries& table) {
     dense_rows<x, weight>(entry);
     entry.each_activation(x{2, 7, 6, 9}.filled(uniform(-3, 3)), weight{19, 3, 3, 9}, pad(1), with<bias, residual>)
         .each_activation(x{2, 5, 5, 17}.filled(uniform(-3, 3)), weight{16, 1, 1, 17}, with<bias>)
+        // Long sums, in parts, and what is added behind them; one with groups.
+        .row(x{1, 6, 6, 32}, weight{12, 3, 3, 32}, pad(1), with<bias, residual>, activation(silu))
+        .row(x{1, 5, 6, 64}, weight{10, 3, 3, 32}, pad(1), groups(2), with<bias, residual>, activation(relu))
+        // Many pixels and many outputs, for the larger tiles of a blocked product.
+        .row(x{1, 34, 30, 4}, weight{1020, 3, 1, 4}, pad(1, 1, 0, 0), with<bias>, activation(relu6))
+        .row(x{1, 22, 23, 4}, weight{508, 3, 1, 4}, pad(1, 1, 0, 0), with<residual>)
+        .row(x{1, 22, 23, 5}, weight{509, 3, 1, 5}, pad(1, 1, 0, 0), with<bias, residual>)
         .row(x{1, 6, 5, 8}, weight{8, 3, 3, 8}, pad(1), with<residual>, activation(relu))
         .row(x{1, 6, 6, 8}, weight{10, 3, 3, 4}, groups(2), pad(1), stride(2), with<bias, residual>, activation(silu))
         .row(x{1, 9, 9, 8}.filled(with_value_at(300, kNan)), weight{8, 3, 3, 8}, pad(1))  // NaN in nine pixels
@@ -133,6 +140,12 @@ void add_convolution_rows(OpEntries& table) {
     dense_rows<dx, weight>(entry);
     entry
         .row(dx{1, 8, 8, 3}, weight{4, 1, 1, 3}, stride(3))  // pixels that no window sees
+        .row(dx{1, 9, 8, 3}, weight{4, 3, 3, 3}, stride(5), pad(1))
+        .row(dx{1, 3, 4, 3}, weight{4, 2, 3, 3}, stride(7))
+        .row(dx{1, 7, 9, 8}, weight{64, 3, 3, 8}, pad(1), stride(2))       // long sums, of as many terms as taps meet
+        .row(dx{1, 34, 30, 1020}, weight{4, 3, 1, 1020}, pad(1, 1, 0, 0))  // many pixels and many channels
+        .row(dx{1, 22, 23, 508}, weight{4, 3, 1, 508}, pad(1, 1, 0, 0))
+        .row(dx{1, 22, 23, 509}, weight{5, 3, 1, 509}, pad(1, 1, 0, 0))
         .row(dx{1, 5, 5, 4}, weight{3, 3, 3, 4}, dy{1, 5, 5, 3}, invalid("dy is too large"));
   }
   {
@@ -144,6 +157,9 @@ void add_convolution_rows(OpEntries& table) {
     entry
         .row(x{7, 17, 19, 5}, dweight{9, 3, 3, 5}, pad(1))  // long sums
         .row(x{1, 96, 97, 2}, dweight{3, 3, 3, 2}, pad(1))  // so long that a part of the sum is itself in parts
+        .row(x{1, 3, 4, 340}, dweight{1020, 3, 1, 340}, pad(1, 1, 0, 0))  // many channels and many outputs
+        .row(x{1, 3, 4, 168}, dweight{508, 3, 1, 168}, pad(1, 1, 0, 0))
+        .row(x{1, 3, 4, 169}, dweight{509, 3, 1, 169}, pad(1, 1, 0, 0))
         .row(x{1, 5, 5, 4}, dweight{3, 3, 3, 4}, dy{1, 5, 5, 3}, invalid("dy is too large"));
   }
   {

@@ -45,6 +45,12 @@ void add_matrix_rows(OpEntries& table) {
           .row(product(3, 5, 0, ta, tb));
   matmul_case.each_activation(product(6, 19, 18), with<bias>)
       .each_activation(product(3, 8, 16, false, true))
+      .row(product(33, 300, 36), with<bias>, activation(silu))  // long sums, in parts
+      // Larger tiles of a blocked product.
+      .row(product(1020, 12, 1016), with<bias>)
+      .row(product(1016, 12, 1020, true, true))
+      .row(product(508, 20, 512, false, true))
+      .row(product(509, 19, 511, true, false), with<bias>, activation(relu))
       .row(a{3, 5}, b{6, 7}, invalid("5 columns times 6 rows"))
       .row(a{3, 5}, b{5, 7}, transpose_a(1), invalid("3 columns times 5 rows"))
       .row(a{3, 5}, b{5, 7}, bias{3}, invalid("a bias of 3 for 7 columns"))
