@@ -263,6 +263,9 @@ TEST_CASE("permute moves each element once, through tiles where the last axis ch
   check(permuted({2, 64, 96}, {2, 96, 64}, {0, 2, 1}), 1, {{.kernel = "transpose_kernel<", .tiles = true}});
   check(permuted({1, 64, 64, 3}, {1, 3, 64, 64}, {0, 3, 1, 2}), 1, {{.kernel = "transpose_kernel<", .tiles = true}});
   check(permuted({1, 3, 64, 64}, {1, 64, 64, 3}, {0, 2, 3, 1}), 1, {{.kernel = "transpose_kernel<", .tiles = true}});
+  for (const int64_t channels : {2, 4, 5, 16, 31, 32})
+    check(permuted({1, 32, 32, channels}, {1, channels, 32, 32}, {0, 3, 1, 2}), 1,
+          {{.kernel = "transpose_kernel<", .tiles = true}});
   check(permuted({2, 37, 3, 16}, {3, 2, 37, 16}, {2, 0, 1, 3}), 1, {{"copy_rows_kernel<"}});
 }
 
