@@ -212,6 +212,13 @@ struct ThreadResults {
           sum[i][j] += x[i / Tile::kVector].at[i % Tile::kVector] * y[j / Tile::kVector].at[j % Tile::kVector];
     }
   }
+
+  __device__ void next_row() {  // becomes the first
+#pragma unroll
+    for (int i = 0; i + 1 < Tile::kPerThread; ++i)
+#pragma unroll
+      for (int j = 0; j < Tile::kPerThread; ++j) sum[i][j] = sum[i + 1][j];
+  }
 };
 
 // A slab of a tile: Σ over begin <= k < end.
@@ -255,14 +262,15 @@ __device__ void finish(const Epilogue<T>& out, int64_t at, int64_t column, Vecto
   store_floats(out.y + at, sum, out.aligned);
 }
 
-// `row_of(i)`: where row i of y begins, from the tensor's first element; negative: nowhere.
+// `row_of(i)`: where row i of y begins, from the tensor's first element; negative: nowhere. The thread's rows pass
+// through the code of one, or the activations would be compiled (side/16)² times.
 template <typename Tile, typename RowOf>
-__device__ void store_results(const ThreadResults<Tile>& results, const GemmCut& cut, const GemmShape& shape,
+__device__ void store_results(ThreadResults<Tile> results, const GemmCut& cut, const GemmShape& shape,
                               const GemmBlock& block, Epilogue<float> out, const RowOf& row_of) {
   constexpr int kN = Tile::kVector;
   out.y += blockIdx.y * cut.plane;
-#pragma unroll
-  for (int i = 0; i < Tile::kPerThread; ++i) {
+#pragma unroll 1
+  for (int i = 0; i < Tile::kPerThread; ++i, results.next_row()) {
     const int64_t row = int64_t{block.row_tile} * Tile::kSide + ThreadResults<Tile>::row(i / kN) + i % kN;
     const int64_t begin = row < shape.rows ? row_of(row) : -1;
     if (begin < 0) continue;
@@ -272,13 +280,13 @@ __device__ void store_results(const ThreadResults<Tile>& results, const GemmCut&
       if (out.vectors) {
         Vector<float, kN> sum;
 #pragma unroll
-        for (int n = 0; n < kN; ++n) sum.at[n] = results.sum[i][v * kN + n];
+        for (int n = 0; n < kN; ++n) sum.at[n] = results.sum[0][v * kN + n];
         if (column < shape.columns) finish<kN>(out, begin + column, column, sum);
       } else {
 #pragma unroll
         for (int n = 0; n < kN; ++n)
           if (column + n < shape.columns)
-            finish<1>(out, begin + column + n, column + n, Vector<float, 1>{{results.sum[i][v * kN + n]}});
+            finish<1>(out, begin + column + n, column + n, Vector<float, 1>{{results.sum[0][v * kN + n]}});
       }
     }
   }
