@@ -23,7 +23,10 @@ struct DepthwiseProblem {
   int64_t y_image, y_row, y_pixel;
   const float* bias = nullptr;
   Activation activation = Activation::none;
+  float* sums = nullptr;  // [images][bands][channels]: of each band's pixels of y, if wanted
 };
+
+inline constexpr int64_t kBandRows = 7;  // of outputs: a task's
 
 // Registers hold this many pixels of a vector.
 inline constexpr int kSegment = kLanes == 16 ? 14 : kLanes == 8 ? 12 : 8;
@@ -103,18 +106,38 @@ inline void depthwise_row(const DepthwiseProblem& p, int64_t image, int64_t oy, 
   for (; ox < p.ow; ++ox) depthwise_pixels<1>(p, image, oy, ox, first, end);
 }
 
+// The sums of a band's pixels, which have just been stored, for `kVectors` vectors of channels (the last of n).
+template <int kVectors>
+HWY_INLINE void band_sums(const DepthwiseProblem& p, int64_t image, int64_t band, int64_t c, int64_t n) {
+  V sum[kVectors];
+  GRAFT_UNROLL for (int v = 0; v < kVectors; ++v) sum[v] = zero();
+  for (int64_t oy = band * kBandRows; oy < std::min(p.oh, (band + 1) * kBandRows); ++oy) {
+    const float* y = p.y + image * p.y_image + oy * p.y_row + c;
+    for (int64_t ox = 0; ox < p.ow; ++ox, y += p.y_pixel)
+      GRAFT_UNROLL for (int v = 0; v < kVectors; ++v) sum[v] =
+          add(sum[v], kVectors == 1 ? load_up_to(y, n) : load(y + v * kLanes));
+  }
+  float* to = p.sums + (image * ceil_div(p.oh, kBandRows) + band) * p.channels + c;
+  GRAFT_UNROLL for (int v = 0; v < kVectors; ++v) if (kVectors == 1) store_up_to(sum[v], to, n);
+  else store(sum[v], to + v * kLanes);
+}
+
 // A task is a band of output rows of one image and a share of the channels.
 inline void run_depthwise(ThreadPool& pool, const DepthwiseProblem& p) {
   if (p.images * p.oh * p.ow * p.channels == 0) return;
-  constexpr int64_t kWanted = 16, kRows = 7;
-  const int64_t vectors = ceil_div(p.channels, kLanes), bands = ceil_div(p.oh, kRows);
+  constexpr int64_t kWanted = 16;
+  const int64_t vectors = ceil_div(p.channels, kLanes), bands = ceil_div(p.oh, kBandRows);
   const int64_t shares = std::clamp<int64_t>(ceil_div(kWanted, p.images * bands), 1, ceil_div(vectors, 4));
   pool.parallel_for(p.images * bands * shares, [&](int64_t task, int) HWY_ATTR {
     const int64_t share = task % shares, band = task / shares % bands, image = task / shares / bands;
     const int64_t first = vectors * share / shares * kLanes;
     const int64_t end = std::min(p.channels, vectors * (share + 1) / shares * kLanes);
-    for (int64_t oy = band * kRows; oy < std::min(p.oh, (band + 1) * kRows); ++oy)
+    for (int64_t oy = band * kBandRows; oy < std::min(p.oh, (band + 1) * kBandRows); ++oy)
       depthwise_row(p, image, oy, first, end);
+    if (p.sums == nullptr) return;
+    int64_t c = first;
+    for (; c + 4 * kLanes <= end; c += 4 * kLanes) band_sums<4>(p, image, band, c, kLanes);
+    for (; c < end; c += kLanes) band_sums<1>(p, image, band, c, std::min<int64_t>(kLanes, end - c));
   });
 }
 

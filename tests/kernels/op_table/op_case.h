@@ -293,6 +293,13 @@ class OpCase {
     ((loose_[row.template index<Tags>()] = true), ...);
     return *this;
   }
+  // This output follows from the others as they were stored.
+  template <typename Output>
+  OpCase& derived(void (*derive)(const void* args)) {
+    Row<Args> row;
+    entry_.derived = row.template index<Output>(), entry_.derive = derive;
+    return *this;
+  }
   // Floating-point operations of a call, for bench rows.
   OpCase& flops(double (*count)(const Args&)) { return flops_ = count, *this; }
 

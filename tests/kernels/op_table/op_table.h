@@ -61,6 +61,9 @@ struct OpEntry {
   std::vector<OpRow> bench_rows;
   std::vector<std::pair<int, int>> in_place;  // output, and the input it may alias
   bool wide_only = false;                     // f32 and f64: no 16-bit type
+  // An output that is defined by the others as they were stored, rounding and all: made from those, in f64.
+  int derived = -1;
+  void (*derive)(const void* args) = nullptr;
 };
 
 // All entries, in the order of GRAFT_PRIMITIVES.

@@ -1,5 +1,7 @@
 // Rows of conv2d and depthwise_conv2d, forward and both ways back. Channels lie around vector widths, extents are odd
 // or prime, padding is asymmetric where it can be; empty batches must leave zeros in dweight.
+#include <algorithm>
+
 #include "tests/kernels/op_table/op_case.h"
 
 namespace graft::test {
@@ -28,6 +30,15 @@ double conv_flops(const Shape& output, const Shape& filter) {
   return 2.0 * static_cast<double>(output.numel()) *
          static_cast<double>(filter.count(filter.rank == 4 ? 1 : 0, filter.rank)) /
          (filter.rank == 4 ? 1.0 : static_cast<double>(filter[2]));
+}
+
+// squeeze[n,c] = Σ_{h,w} y[n,h,w,c]
+void sum_pixels(const void* args) {
+  const auto& a = *static_cast<const DepthwiseConv2dArgs*>(args);
+  const int64_t channels = a.y.shape[3], image = a.y.shape[1] * a.y.shape[2] * channels;
+  std::fill_n(a.squeeze.as<double>(), a.squeeze.numel(), 0.0);
+  for (int64_t i = 0; i < a.y.numel(); ++i)
+    a.squeeze.as<double>()[i / image * channels + i % channels] += a.y.as<double>()[i];
 }
 
 // What forward, backward by data and backward by weights share; Image is x or dx, Weight is weight or dweight.
@@ -87,6 +98,16 @@ void depthwise_rows(auto& entry) {
       .row(Image{1, 6, 6, 100}, Weight{7, 7, 100}, pad(3))
       .row(Image{1, 13, 9, 5}, Weight{3, 5, 5}, pad(3, 2, 1, 4), dilation(2, 1), stride(3, 2))
       .row(Image{1, 4, 4, 3}, Weight{3, 3, 3}, pad(5))
+      .row(Image{1, 4, 5, 4}, Weight{3, 3, 4}, pad(4, 0, 1, 5))
+      .row(Image{1, 7, 6, 8}, Weight{5, 5, 8}, pad(5, 1, 3, 4), stride(2))
+      .row(Image{3, 9, 11, 72}, Weight{3, 3, 72}, pad(1, 0, 1, 1), stride(2))
+      .row(Image{2, 9, 13, 68}, Weight{5, 5, 68}, pad(2, 1, 2, 3))
+      .row(Image{2, 11, 9, 72}, Weight{5, 5, 72}, pad(2, 1, 2, 1), stride(2))
+      .row(Image{1, 6, 70, 64}, Weight{3, 3, 64}, pad(1))
+      .row(Image{1, 17, 19, 64}, Weight{3, 3, 64}, pad(1))
+      .row(Image{40, 3, 4, 68}, Weight{3, 3, 68}, pad(1))
+      .row(Image{2, 14, 13, 6}, Weight{3, 3, 6}, pad(1), dilation(2))
+      .row(Image{2, 9, 10, 12}, Weight{4, 3, 12}, pad(2), dilation(1, 2), stride(2, 4))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, pad(1), groups(3))  // not looked at
       .row(Image{0, 8, 8, 16}, Weight{3, 3, 16}, pad(1))
       .row(Image{1, 8, 8, 0}, Weight{3, 3, 0}, pad(1))
@@ -166,12 +187,22 @@ void add_convolution_rows(OpEntries& table) {
     auto entry = op_case<DepthwiseConv2dArgs>(table, [](auto& row) {
       row.optional(bias({row.args.x.shape[3]}));
       row.required(y(output_of<DepthwiseConv2dArgs, x, weight>(row.args)));
+      row.optional(squeeze({row.args.x.shape[0], row.args.x.shape[3]}));
     });
     entry.bound(linear()).flops([](const DepthwiseConv2dArgs& a) { return conv_flops(a.y.shape, a.weight.shape); });
+    entry.derived<squeeze>(sum_pixels);
     depthwise_rows<x, weight>(entry);
     entry.each_activation(x{2, 7, 6, 19}.filled(uniform(-4, 4)), weight{3, 3, 19}, pad(1), with<bias>)
         .row(x{1, 9, 9, 8}.filled(with_value_at(300, kNan)), weight{3, 3, 8}, pad(1))
         .row(x{1, 6, 6, 33}, weight{5, 5, 33}, pad(2), stride(2), with<bias>, activation(silu))
+        .row(x{1, 6, 7, 8}, weight{3, 3, 8}.filled(with_value_at(13, kInf)), pad(1))  // meets no padding: no NaN of it
+        .row(x{1, 8, 7, 8}, weight{5, 5, 8}.filled(with_value_at(13, kNan)), pad(2), stride(2), with<squeeze>)
+        .each_activation(x{2, 7, 6, 20}.filled(uniform(-4, 4)), weight{3, 3, 20}, pad(1), with<bias, squeeze>)
+        .row(x{2, 31, 18, 12}, weight{3, 3, 12}, pad(1), with<squeeze>)
+        .row(x{3, 9, 7, 33}, weight{5, 5, 33}, pad(2), stride(2), with<bias, squeeze>, activation(relu6))
+        .row(x{2, 25, 9, 160}, weight{5, 5, 160}, pad(2), with<bias, squeeze>, activation(silu))
+        .row(x{0, 8, 8, 16}, weight{3, 3, 16}, pad(1), with<squeeze>)
+        .row(x{1, 5, 5, 4}, weight{3, 3, 4}, squeeze{1, 3}, invalid("sums of 3 channels of 4"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 4}, bias{3}, invalid("a bias of 3 for 4 channels"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 4}, y{1, 3, 4, 4}, invalid("y is too wide"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 4}, activation(-1), invalid("no such activation"));
@@ -182,7 +213,9 @@ void add_convolution_rows(OpEntries& table) {
     entry.bound(linear()).flops(
         [](const DepthwiseConv2dBackwardDataArgs& a) { return conv_flops(a.dy.shape, a.weight.shape); });
     depthwise_rows<dx, weight>(entry);
-    entry.row(dx{1, 8, 8, 3}, weight{1, 1, 3}, stride(3));
+    entry.row(dx{1, 8, 8, 3}, weight{1, 1, 3}, stride(3))
+        .row(dx{1, 6, 7, 8}, weight{3, 3, 8}.filled(with_value_at(13, kInf)), pad(1))
+        .row(dx{1, 6, 7, 8}, weight{3, 3, 8}.filled(with_value_at(60, kInf)), pad(1), stride(2));
   }
   {
     auto entry = op_case<DepthwiseConv2dBackwardWeightArgs>(
@@ -190,7 +223,10 @@ void add_convolution_rows(OpEntries& table) {
     entry.bound(linear()).flops(
         [](const DepthwiseConv2dBackwardWeightArgs& a) { return conv_flops(a.dy.shape, a.dweight.shape); });
     depthwise_rows<x, dweight>(entry);
-    entry.row(x{7, 17, 19, 5}, dweight{3, 3, 5}, pad(1));
+    entry.row(x{7, 17, 19, 5}, dweight{3, 3, 5}, pad(1))
+        .row(x{3, 17, 19, 8}, dweight{3, 3, 8}, pad(1))
+        .row(x{1, 9, 9, 8}.filled(with_value_at(300, kInf)), dweight{3, 3, 8}, pad(1))
+        .row(x{1, 9, 9, 8}, dweight{3, 3, 8}, dy{1, 9, 9, 8}.filled(with_value_at(5, kInf)), pad(1));  // in a corner
   }
 }
 
