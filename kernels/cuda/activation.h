@@ -1,7 +1,7 @@
 // Activations and their derivatives on floats; `kind` is the same for all threads, so its branches cost nothing beside
 // memory.
 #pragma once
-#include "kernels/cuda/platform.h"
+#include "kernels/cuda/memory.h"
 
 namespace graft::cuda {
 
@@ -31,6 +31,31 @@ __device__ inline float activated(Activation kind, float x) {
 // What relu and relu6 let pass, from y or from what they were given.
 __device__ inline bool lets_pass(Activation kind, float saved) {
   return saved > 0 && (kind != Activation::relu6 || saved < 6);
+}
+
+// The same for values that are sums of some terms: of an exponential and a quotient only as many digits are computed as
+// such sums have. A kernel that activates what it has just summed has no time for more than these five instructions;
+// and the branches stand outside the loops.
+template <int kRows, int kN>
+__device__ inline void activate_all(Activation kind, Vector<float, kN> (&values)[kRows]) {
+  if (kind == Activation::silu || kind == Activation::sigmoid) {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i)
+#pragma unroll
+      for (int k = 0; k < kN; ++k) {
+        const float x = values[i].at[k];
+        values[i].at[k] = __fdividef(kind == Activation::silu ? x : 1.0f, 1 + __expf(-x));
+      }
+  } else if (kind != Activation::none) {
+    const float most = kind == Activation::relu6 ? 6.0f : INFINITY;
+#pragma unroll
+    for (int i = 0; i < kRows; ++i)
+#pragma unroll
+      for (int k = 0; k < kN; ++k) {
+        const float x = values[i].at[k];
+        values[i].at[k] = x < 0 ? 0.0f : x > most ? most : x;
+      }
+  }
 }
 
 // dy · act′; `saved` is y, or x for silu. What relu does not let pass is 0, whatever dy is there.

@@ -50,6 +50,9 @@ void enter_workspace(KernelTable& table) {
   X(conv2d)                    \
   X(conv2d_backward_data)      \
   X(conv2d_backward_weight)    \
+  X(depthwise)                 \
+  X(depthwise_backward_data)   \
+  X(depthwise_backward_weight) \
   X(elementwise)               \
   X(layout)                    \
   X(matmul)                    \

@@ -390,4 +390,53 @@ TEST_CASE("backward by weights reads x and dy once per tile, and its slabs meet 
          {.kernel = "add_slabs_kernel<"}});
 }
 
+// x [2, 32, 32, 64] in strips of two rows by four pixels: a block makes two rows of strips, eight at a time.
+TEST_CASE("a depthwise convolution moves x and y once, overlapping rows by L2") {
+  const Shape x = {2, 32, 32, 64}, half = {2, 16, 16, 64}, c = {64}, three = {3, 3, 64}, five = {5, 5, 64};
+  const Conv2dParams one{.pad = {1, 1, 1, 1}}, two{.stride = {2, 2}, .pad = {1, 1, 1, 1}}, wide{.pad = {2, 2, 2, 2}};
+  // each of eight blocks reads six rows, the first and the last five; and 9 · 64 weights and the biases, 80 sectors
+  // beside the 1,024 of its own four rows
+  check(measure(DepthwiseConv2dArgs{.x = floats(x),
+                                    .weight = floats(three),
+                                    .bias = floats(c),
+                                    .y = floats(x),
+                                    .conv = one,
+                                    .activation = Activation::silu}),
+        1, {{.kernel = "depthwise_kernel<", .reuse = 46.0 / 32 + 80.0 / 1024}});
+  // five rows for two; a block has both of its rows of four strips and so reads nine rows for four
+  check(measure(DepthwiseConv2dArgs{.x = floats(x), .weight = floats(three), .y = floats(half), .conv = two}), 1,
+        {{.kernel = "depthwise_kernel<", .reuse = 36.0 / 32 + 72.0 / 1024}});
+  // strips of four rows: twelve rows for eight
+  check(measure(DepthwiseConv2dArgs{.x = floats(x), .weight = floats(five), .y = floats(x), .conv = wide}), 1,
+        {{.kernel = "depthwise_kernel<", .reuse = 44.0 / 32 + 200.0 / 2048}});
+  // the sums of eight slabs of an image, each a pixel long, are written and read
+  check(measure(DepthwiseConv2dArgs{
+            .x = floats(x), .weight = floats(three), .y = floats(x), .squeeze = floats({2, 64}), .conv = one}),
+        1 + 2 * 8.0 / 2048,
+        {{.kernel = "depthwise_kernel<", .reuse = 46.0 / 32 + 72.0 / 1024}, {"depthwise_squeeze_kernel"}});
+}
+
+TEST_CASE("the gradient of a depthwise convolution by its input moves dy and dx once") {
+  const Shape x = {2, 32, 32, 64}, half = {2, 16, 16, 64}, three = {3, 3, 64};
+  const Conv2dParams one{.pad = {1, 1, 1, 1}}, two{.stride = {2, 2}, .pad = {1, 1, 1, 1}};
+  check(
+      measure(DepthwiseConv2dBackwardDataArgs{.dy = floats(x), .weight = floats(three), .dx = floats(x), .conv = one}),
+      1, {{.kernel = "depthwise_kernel<", .reuse = 46.0 / 32 + 72.0 / 1024}});
+  // nine strips of 4x4 to a row, 24 to a slab: at each of three borders of slabs about a row and a half of dy's 16 are
+  // read twice
+  check(measure(
+            DepthwiseConv2dBackwardDataArgs{.dy = floats(half), .weight = floats(three), .dx = floats(x), .conv = two}),
+        1, {{.kernel = "depthwise_kernel<", .reuse = 1 + 3 * 1.5 / 16 + 72.0 / 683}});
+}
+
+TEST_CASE("the gradient of a depthwise convolution by its weights reads x and dy once") {
+  const Shape x = {2, 32, 32, 64}, three = {3, 3, 64};
+  // eight slabs of 9 · 64 sums beside 2 · 2,048 · 64 elements, written and read; ten rows of x for eight of dy
+  check(measure(DepthwiseConv2dBackwardWeightArgs{
+            .x = floats(x), .dy = floats(x), .dweight = floats(three), .conv = {.pad = {1, 1, 1, 1}}}),
+        1 + 2 * 8 * 9.0 / 4096,
+        {{.kernel = "depthwise_weight_gradient_kernel<", .reuse = (38.0 / 32 + 1) / 2},
+         {"depthwise_weight_slabs_kernel"}});
+}
+
 }  // namespace graft::test
