@@ -67,7 +67,8 @@ struct Train : Task {
     for (int64_t i = 0; i < batch; ++i) labels.push_back(i * 37 % models::classes_of(graph));
     train::initialise(network, 0, [](const models::Parameter&) { return true; });
     network.require_gradients(freeze);
-    optimizer = std::make_unique<train::Optimizer>(config, train::trained_parameters(network));
+    parameters = std::make_unique<train::FlatParameters>(network);
+    optimizer = std::make_unique<train::Optimizer>(config, *parameters);
     rootstock = std::make_unique<train::Rootstock>(graph, freeze, device, batch, graph.input().height,
                                                    graph.input().width, drawn_weights(graph, device));
     scion = std::make_unique<train::Scion>(network, freeze, *rootstock, config, *optimizer, state);
@@ -84,6 +85,7 @@ struct Train : Task {
   train::TrainConfig config;
   std::vector<float> images;
   std::vector<int64_t> labels;
+  std::unique_ptr<train::FlatParameters> parameters;
   std::unique_ptr<train::Optimizer> optimizer;
   std::unique_ptr<train::Rootstock> rootstock;
   std::unique_ptr<train::Scion> scion;

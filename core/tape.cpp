@@ -36,7 +36,7 @@ TensorView Gradients::if_needed(size_t input) { return needed(input) ? allocate(
 Tensor Gradients::allocate(size_t input) {
   Input& i = inputs_[input];
   GRAFT_ASSERT(i.needed);
-  return i.gradient = empty(i.device, i.shape, i.dtype);
+  return i.gradient = i.home.defined() && i.home.dtype() == i.dtype ? i.home : empty(i.device, i.shape, i.dtype);
 }
 
 Tensor Gradients::allocate_wide(size_t input) {
@@ -90,9 +90,9 @@ class Node {
     DType dtype = DType::none;
   };
 
-  // Gradients of the inputs whose meta is in `wanted`.
-  template <typename Wanted>
-  std::vector<Tensor> run(const Tensor& dy, const Wanted& wanted) {
+  // Gradients of the inputs whose meta is in `wanted`; `take_home` gives the place of the first of each.
+  template <typename Wanted, typename TakeHome>
+  std::vector<Tensor> run(const Tensor& dy, const Wanted& wanted, const TakeHome& take_home) {
     const LayerScope scope(layer);
     GRAFT_CHECK(!released, "backward goes through {} a second time, but what it saved was released; ask for `retain`",
                 op);
@@ -101,8 +101,11 @@ class Node {
                   "{} saved a tensor of shape {} for its backward, and it was changed in place since", op,
                   saved[i].shape());
     Gradients gradients;
-    for (const Edge& e : edges)
-      gradients.inputs_.push_back({e.meta && wanted(e.meta.get()), e.device, e.shape, e.dtype, {}});
+    for (const Edge& e : edges) {
+      const bool needed = e.meta && wanted(e.meta.get());
+      gradients.inputs_.push_back(
+          {needed, e.device, e.shape, e.dtype, needed ? take_home(e.meta.get()) : Tensor{}, {}});
+    }
     backward(saved, dy, gradients);
     std::vector<Tensor> result;
     for (auto& input : gradients.inputs_) result.push_back(input.needed ? std::move(input.gradient) : Tensor{});
@@ -173,6 +176,39 @@ Reach find_reach(const std::shared_ptr<AutogradMeta>& output, std::span<const Te
   return {std::move(leads), std::move(found)};
 }
 
+// A parameter's is f32 beside 16 bits.
+DType gradient_type(const Tensor& t) { return t.autograd()->producer ? t.dtype() : vector_type(t.dtype()); }
+
+// Where the gradients of some tensors shall lie. The first contribution to one is made there, which is all of it where
+// a tensor is used once; what ends elsewhere (a sum, another op's gradient passed on, a hook's) is copied.
+class Homes {
+ public:
+  Homes(std::span<const Tensor> wrt, std::span<const Tensor> into) {
+    GRAFT_CHECK(into.empty() || into.size() == wrt.size(), "{} places were given for {} gradients", into.size(),
+                wrt.size());
+    for (size_t i = 0; i < into.size(); ++i) {
+      GRAFT_CHECK(into[i].shape() == wrt[i].shape() && into[i].dtype() == gradient_type(wrt[i]),
+                  "a gradient of shape {} {} cannot lie in a tensor of {} {}", wrt[i].shape(),
+                  name_of(gradient_type(wrt[i])), into[i].shape(), name_of(into[i].dtype()));
+      free_[wrt[i].autograd().get()] = into[i];
+      if (i == 0 || into[i].storage() != into[i - 1].storage()) into[i].storage()->changed();
+    }
+  }
+
+  Tensor take(const AutogradMeta* meta) {
+    const auto home = free_.extract(meta);
+    return home.empty() ? Tensor{} : home.mapped();
+  }
+
+  static void settle(const Tensor& gradient, const Tensor& home) {
+    if (gradient.view().data == home.view().data) return;
+    home.device().run(CastArgs{.x = gradient, .y = home});
+  }
+
+ private:
+  std::unordered_map<const AutogradMeta*, Tensor> free_;
+};
+
 }  // namespace
 
 std::vector<Tensor> gradients(const Tensor& output, std::span<const Tensor> wrt, const Tensor& doutput,
@@ -185,6 +221,7 @@ std::vector<Tensor> gradients(const Tensor& output, std::span<const Tensor> wrt,
   for (const Tensor& t : wrt) GRAFT_CHECK(t.requires_grad(), "a gradient was asked for a tensor that requires none");
 
   const NoGrad no_grad;
+  Homes homes(wrt, options.into);
   Reach reach = find_reach(output.autograd(), wrt);
   const auto wanted = [&](const AutogradMeta* meta) {
     const auto at = reach.leads.find(meta);
@@ -216,7 +253,7 @@ std::vector<Tensor> gradients(const Tensor& output, std::span<const Tensor> wrt,
     const bool leads_on = std::any_of(node.edges.begin(), node.edges.end(),
                                       [&](const Node::Edge& edge) { return edge.meta && wanted(edge.meta.get()); });
     if (!leads_on) continue;
-    std::vector<Tensor> inputs = node.run(dy, wanted);
+    std::vector<Tensor> inputs = node.run(dy, wanted, [&](const AutogradMeta* input) { return homes.take(input); });
     if (!options.retain) node.release();
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i].defined()) continue;
@@ -227,14 +264,21 @@ std::vector<Tensor> gradients(const Tensor& output, std::span<const Tensor> wrt,
 
   std::vector<Tensor> result;
   std::unordered_map<const AutogradMeta*, bool> finished;
-  for (const Tensor& t : wrt) {
-    const AutogradMeta* meta = t.autograd().get();
+  for (size_t i = 0; i < wrt.size(); ++i) {
+    const AutogradMeta* meta = wrt[i].autograd().get();
     if (!sums.contains(meta)) {
-      result.push_back(full(t.shared_device(), t.shape(), 0, meta->producer ? t.dtype() : vector_type(t.dtype())));
+      const Tensor zeros =
+          options.into.empty() ? empty(wrt[i].shared_device(), wrt[i].shape(), gradient_type(wrt[i])) : options.into[i];
+      zeros.device().run(FillArgs{.y = zeros, .value = 0});
+      result.push_back(zeros);
       continue;
     }
     if (!meta->producer && !std::exchange(finished[meta], true)) finish(meta);
     result.push_back(sums[meta]);
+    if (!options.into.empty()) {
+      Homes::settle(result.back(), options.into[i]);
+      result.back() = options.into[i];
+    }
   }
   return result;
 }

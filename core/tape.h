@@ -47,6 +47,7 @@ class Gradients {
     std::shared_ptr<Device> device;
     Shape shape;
     DType dtype = DType::none;
+    Tensor home;  // where the gradient shall lie; undefined: anywhere
     Tensor gradient;
   };
   std::vector<Input> inputs_;
@@ -62,6 +63,8 @@ Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, std::
 
 struct GradientOptions {
   bool retain = false;  // keep what was saved, so that gradients can be called again
+  // The gradient of wrt[i] is made in into[i], of its shape and type; empty: in new memory.
+  std::span<const Tensor> into = {};
 };
 
 // d(output)/d(wrt[i]) for each i, of its shape and type (of a weight of 16 bits: f32), weighted with `doutput` (all

@@ -42,6 +42,14 @@ void Network::require_gradients(const FreezePlan& freeze) {
   require_gradients([&](const Parameter& p) { return trains.at(p.name); });
 }
 
+void Network::replace(const std::string& name, const Tensor& tensor) {
+  const Entry& e = entry(name);
+  GRAFT_CHECK(tensor.shape() == e.tensor.shape() && tensor.dtype() == e.tensor.dtype(),
+              "{}: a tensor of shape {} {} cannot take the place of one of {} {}", name, tensor.shape(),
+              name_of(tensor.dtype()), e.tensor.shape(), name_of(e.tensor.dtype()));
+  entries_[by_name_.at(name)].tensor = tensor;
+}
+
 void Network::set(const std::string& name, std::span<const float> values) {
   const Entry& e = entry(name);
   GRAFT_CHECK(static_cast<int64_t>(values.size()) == e.tensor.numel(), "{}: {} values do not fill {}", name,

@@ -56,8 +56,9 @@ const char* state_of(const Line& line, size_t node) {
 }
 
 int64_t step_bytes(const train::TrainPlanReport& r) {
-  constexpr int64_t kAdamW = 3 * sizeof(float);  // the parameter and its two moments; the gradient lies in the arena
-  return r.frozen_packed_bytes + r.frozen_arena_bytes + r.step_arena_bytes + kAdamW * r.trained_parameters;
+  constexpr int64_t kAdamW = 3 * sizeof(float);  // the parameter and its two moments
+  return r.frozen_packed_bytes + r.frozen_arena_bytes + r.step_arena_bytes + r.gradient_bytes +
+         kAdamW * r.trained_parameters;
 }
 
 std::string layer_table(const models::Summary& summary, const std::optional<Line>& line) {
@@ -123,9 +124,9 @@ void report_plain(const train::ModelFile& model, const models::Summary& summary,
         "others\n",
         info.graph.head);
   say("trains: {} parameters; frozen: {}\n", with_commas(r.trained_parameters), with_commas(r.frozen_parameters));
-  say("memory of a step with batch {}: {} (frozen weights {}, frozen arena {}, step {}, AdamW {})\n", o.batch,
-      as_bytes_text(step_bytes(r)), as_bytes_text(r.frozen_packed_bytes), as_bytes_text(r.frozen_arena_bytes),
-      as_bytes_text(r.step_arena_bytes), as_bytes_text(3 * 4 * r.trained_parameters));
+  say("memory of a step with batch {}: {} (frozen weights {}, frozen arena {}, step {}, gradients {}, AdamW {})\n",
+      o.batch, as_bytes_text(step_bytes(r)), as_bytes_text(r.frozen_packed_bytes), as_bytes_text(r.frozen_arena_bytes),
+      as_bytes_text(r.step_arena_bytes), as_bytes_text(r.gradient_bytes), as_bytes_text(3 * 4 * r.trained_parameters));
 }
 
 void report_json(const train::ModelFile& model, const models::Summary& summary, const std::optional<Line>& line,
@@ -163,6 +164,7 @@ void report_json(const train::ModelFile& model, const models::Summary& summary, 
                     {"frozen_arena_bytes", r.frozen_arena_bytes},
                     {"step_arena_bytes", r.step_arena_bytes},
                     {"step_lower_bound_bytes", r.step_lower_bound_bytes},
+                    {"gradient_bytes", r.gradient_bytes},
                     {"bytes", step_bytes(r)}};
   }
   print_json(json);

@@ -121,6 +121,7 @@ Json start_event(const train::TrainOptions& t, const train::TrainPlanReport& r, 
           {"trained_parameters", r.trained_parameters},
           {"frozen_parameters", r.frozen_parameters},
           {"step_arena_bytes", r.step_arena_bytes},
+          {"gradient_bytes", r.gradient_bytes},
           {"resumed_epochs", resumed_epochs},
           {"config", Json::parse(train::to_json(t.config))}};
 }
@@ -139,8 +140,8 @@ void print_start(const TrainCommand& o, const train::TrainOptions& t, const trai
   say("trains: {} ({} parameters); frozen: {} parameters\n", which, with_commas(r.trained_parameters),
       with_commas(r.frozen_parameters));
   say("memory: frozen part {}, a step {}; computing on {} ({})\n",
-      as_bytes_text(r.frozen_packed_bytes + r.frozen_arena_bytes), as_bytes_text(r.step_arena_bytes), t.device->name(),
-      t.device->description());
+      as_bytes_text(r.frozen_packed_bytes + r.frozen_arena_bytes), as_bytes_text(r.step_arena_bytes + r.gradient_bytes),
+      t.device->name(), t.device->description());
   say("{}, batch {}, {} with learning rate {:g}, seed {}\n", counted(c.epochs, "epoch"), c.batch,
       c.optimizer == train::OptimizerKind::adamw ? "AdamW" : "SGD", c.learning_rate, c.seed);
   say("files: {} (the best epoch's model), {} (to go on from), {}\n\n", t.output.string(),

@@ -26,7 +26,8 @@ std::vector<std::byte> bytes_of(const Tensor& t) {
 std::map<std::string, Tensor> moving_tensors(const models::Network& network, const models::FreezePlan& freeze,
                                              const Optimizer& optimizer, const StepState& step) {
   std::map<std::string, Tensor> tensors;
-  for (const TrainedParameter& p : optimizer.parameters()) tensors["training/parameters/" + p.name] = p.tensor;
+  for (const TrainedParameter& p : optimizer.parameters().entries())
+    tensors["training/parameters/" + p.name] = p.tensor;
   for (const auto& [name, tensor] : optimizer.buffers()) tensors["training/optimizer/" + name] = tensor;
   for (const auto& entry : network.entries())
     if (entry.info.is_buffer && !freeze.frozen[static_cast<size_t>(entry.info.node)])

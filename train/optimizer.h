@@ -3,22 +3,11 @@
 #pragma once
 #include <map>
 #include <string>
-#include <vector>
 
-#include "core/tensor.h"
-#include "models/network.h"
 #include "train/config.h"
+#include "train/flat_parameters.h"
 
 namespace graft::train {
-
-struct TrainedParameter {
-  std::string name;
-  Tensor tensor;
-  bool decays = true;  // weights do, biases and the parameters of norms do not
-};
-
-// Those of the network that require a gradient, in its order.
-std::vector<TrainedParameter> trained_parameters(const models::Network& network);
 
 // What all calls of a step share, in device memory.
 struct StepState {
@@ -32,22 +21,20 @@ struct StepState {
 
 class Optimizer {
  public:
-  Optimizer(const TrainConfig& config, std::vector<TrainedParameter> parameters);
+  Optimizer(const TrainConfig& config, const FlatParameters& parameters);  // which outlive it
 
-  // One step; gradients in the order of the parameters. May be recorded.
-  void step(const std::vector<Tensor>& gradients, const StepState& state) const;
+  // One step by the gradients that lie in the parameters' memory for them; a call for each group. May be recorded.
+  void step(const StepState& state) const;
 
-  const std::vector<TrainedParameter>& parameters() const { return parameters_; }
+  const FlatParameters& parameters() const { return parameters_; }
 
   // What has to be saved beside the parameters: "momentum/fc.weight" and the like, zeros at first.
-  const std::map<std::string, Tensor>& buffers() const { return buffers_; }
+  std::map<std::string, Tensor> buffers() const;
 
  private:
-  Tensor buffer(const char* kind, const TrainedParameter& p) const;
-
   TrainConfig config_;
-  std::vector<TrainedParameter> parameters_;
-  std::map<std::string, Tensor> buffers_;
+  const FlatParameters& parameters_;
+  std::map<std::string, Tensor> state_;  // "momentum", or "exp_avg" and "exp_avg_sq"; each flat
 };
 
 }  // namespace graft::train

@@ -13,7 +13,7 @@ constexpr int64_t kRandomBlocksPerStep = int64_t{1} << 32;
 }  // namespace
 
 Scion::Scion(models::Network& network, const models::FreezePlan& freeze, const Rootstock& rootstock,
-             const TrainConfig& config, Optimizer& optimizer, StepState& state)
+             const TrainConfig& config, const Optimizer& optimizer, StepState& state)
     : network_(network),
       freeze_(freeze),
       rootstock_(rootstock),
@@ -36,14 +36,16 @@ StepPlan& Scion::training_plan(int64_t n) {
                                      .given = given,
                                      .wanted = {network_.graph().outputs[0].node}});
   const Tensor loss = ops::cross_entropy(walked.values[0], labels, {}, config_.label_smoothing);
+  const FlatParameters& parameters = optimizer_.parameters();
   std::vector<Tensor> wrt;
-  for (const TrainedParameter& p : optimizer_.parameters()) wrt.push_back(p.tensor);
-  const std::vector<Tensor> grads = gradients(loss, wrt);
+  for (const TrainedParameter& p : parameters.entries()) wrt.push_back(p.tensor);
+  const std::vector<Tensor> into = parameters.parts(parameters.gradients());
+  gradients(loss, wrt, {}, {.into = into});
 
   // Everything is looked at before anything moves.
   device.run(CheckFiniteArgs{.x = loss, .flag = state_.flag});
-  for (const Tensor& g : grads) device.run(CheckFiniteArgs{.x = g, .flag = state_.flag});
-  optimizer_.step(grads, state_);
+  device.run(CheckFiniteArgs{.x = parameters.gradients(), .flag = state_.flag});
+  optimizer_.step(state_);
   for (const models::PendingStatistics& s : walked.statistics) {
     device.run(UpdateRunningStatsArgs{.mean = s.mean,
                                       .var = s.var,

@@ -19,7 +19,7 @@ class Scion {
  public:
   // `network` holds the parameters above the line. All arguments outlive the scion.
   Scion(models::Network& network, const models::FreezePlan& freeze, const Rootstock& rootstock,
-        const TrainConfig& config, Optimizer& optimizer, StepState& state);
+        const TrainConfig& config, const Optimizer& optimizer, StepState& state);
 
   struct Result {
     double loss = 0;
@@ -44,7 +44,7 @@ class Scion {
   const models::FreezePlan& freeze_;
   const Rootstock& rootstock_;
   const TrainConfig& config_;
-  Optimizer& optimizer_;
+  const Optimizer& optimizer_;
   StepState& state_;
   Tensor labels_;
   std::map<int64_t, StepPlan> training_;           // by number of images

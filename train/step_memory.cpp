@@ -35,9 +35,11 @@ TrainPlanReport plan_step_memory(const models::Graph& graph, const models::Freez
 
   TrainConfig config;
   config.batch = batch;
-  Optimizer optimizer(config, trained_parameters(network));
+  const FlatParameters parameters(network);
+  const Optimizer optimizer(config, parameters);
   StepState state(shapes, 0);
   Scion scion(network, freeze, rootstock, config, optimizer, state);
+  report.gradient_bytes = parameters.gradients().bytes();
   report.step_arena_bytes = scion.statistics(batch).arena_bytes;
   report.step_lower_bound_bytes = scion.statistics(batch).lower_bound_bytes;
   return report;

@@ -64,7 +64,8 @@ struct Trainer::Parts {
   Parts(const TrainOptions& o)
       : freeze(models::plan_freeze(o.model.graph, {o.config.freeze, o.config.train})),
         network(o.model.graph, o.device, DType::f32, freeze.above()),
-        optimizer(o.config, prepare_parameters(o)),
+        parameters(prepare_parameters(o)),
+        optimizer(o.config, parameters),
         step(o.device, o.config.seed),
         rootstock(o.model.graph, freeze, o.device, largest_batch(o), o.model.preprocessing.crop,
                   o.model.preprocessing.crop, o.from ? o.from->reader() : models::ReadWeights{}),
@@ -72,8 +73,10 @@ struct Trainer::Parts {
         train_loader(*o.train, loader_options(o, true)),
         validation_loader(*o.validation, loader_options(o, false)) {}
 
-  // Weights for everything above the line, from the file or drawn; those that train are told to the tape.
-  std::vector<TrainedParameter> prepare_parameters(const TrainOptions& o) {
+  // Memory and weights for everything above the line, from the file or drawn; those that train are told to the tape.
+  FlatParameters prepare_parameters(const TrainOptions& o) {
+    network.require_gradients(freeze);
+    FlatParameters trained(network);
     const auto from_file = [&](const models::Parameter& p) {
       if (!o.from || !o.from->contains(p.name)) return false;
       const std::string& head = o.model.graph.head;
@@ -83,15 +86,12 @@ struct Trainer::Parts {
     for (const auto& entry : network.entries())
       if (from_file(entry.info)) network.set(entry.info.name, o.from->read_all(entry.info.name));
     initialise(network, o.config.seed, [&](const models::Parameter& p) { return !from_file(p); });
-
-    network.require_gradients(freeze);
-    std::vector<TrainedParameter> trained = trained_parameters(network);
-    GRAFT_CHECK(!trained.empty(), "everything is frozen: there is nothing to train. Freeze less, or use --train");
     return trained;
   }
 
   models::FreezePlan freeze;
   models::Network network;
+  FlatParameters parameters;
   Optimizer optimizer;
   StepState step;
   Rootstock rootstock;
@@ -144,6 +144,7 @@ TrainPlanReport Trainer::report() {
     r.frozen_arena_bytes = compiled->arena_bytes;
   }
   const auto batch = std::min<int64_t>(options_.config.batch, static_cast<int64_t>(options_.train->samples.size()));
+  r.gradient_bytes = parts_->parameters.gradients().bytes();
   r.step_arena_bytes = parts_->scion.statistics(batch).arena_bytes;
   r.step_lower_bound_bytes = parts_->scion.statistics(batch).lower_bound_bytes;
   return r;

@@ -62,6 +62,7 @@ struct TrainPlanReport {
   int64_t trained_parameters = 0, frozen_parameters = 0;
   int64_t frozen_packed_bytes = 0, frozen_arena_bytes = 0;
   int64_t step_arena_bytes = 0, step_lower_bound_bytes = 0;
+  int64_t gradient_bytes = 0;  // beside the arena: they lie where the parameters' optimiser finds them
 };
 
 class Trainer {

@@ -197,3 +197,37 @@ TEST_CASE("core never reads what may still be queued") {
   };
   CHECK(run(queue) == run(device()));
 }
+
+TEST_CASE("gradients lie where they were asked to") {
+  const Tensor a = leaf({1, 2}), b = leaf({3, 4}), c = leaf({5, 6}), away = leaf({7, 8});
+  const Tensor flat = full(device(), {8}, -1, DType::f64);
+  const std::vector<Tensor> into = {flat.rows(0, 2), flat.rows(2, 2), flat.rows(4, 2), flat.rows(6, 2)};
+  // a is used twice: its gradient is a sum; c's is passed on by an op that makes none; `away` is not used
+  const Tensor loss = ops::sum(ops::add(ops::add(ops::multiply(a, b), ops::multiply(a, a)), c));
+  const std::vector<Tensor> wrt = {a, b, c, away};
+  const auto version = flat.storage()->version();
+  const auto g = gradients(loss, wrt, {}, {.into = into});
+  CHECK(flat.to_vector<double>() == std::vector<double>{5, 8, 1, 2, 1, 1, 0, 0});  // 2a + b, a, 1, 0
+  CHECK(flat.storage()->version() > version);
+  for (size_t i = 0; i < 4; ++i) CHECK(g[i].view().data == into[i].view().data);
+}
+
+TEST_CASE("a gradient that is made once is made in its place, not copied there") {
+  const auto observed = test::reference_device();
+  const Tensor x = test::random_tensor(observed, {2, 3}, 1);
+  Tensor w = test::random_tensor(observed, {4, 3}, 2), bias = test::random_tensor(observed, {4}, 3);
+  const std::vector<Tensor> wrt = {w.set_requires_grad(true), bias.set_requires_grad(true)};
+  const std::vector<Tensor> into = {empty_like(w), empty_like(bias)};
+  const Tensor loss = ops::sum(ops::linear(x, w, bias));
+  int copies = 0;
+  observed->observer = [&](Primitive p, const char*) { copies += p == Primitive::cast; };
+  gradients(loss, wrt, {}, {.into = into});
+  CHECK(copies == 0);
+}
+
+TEST_CASE("a place of another shape or type is refused") {
+  const Tensor x = leaf({1, 2});
+  const std::vector<Tensor> wrt = {x}, longer = {full(device(), {3}, 0, DType::f64)}, narrow = {full(device(), {2}, 0)};
+  CHECK_THROWS_WITH(gradients(ops::sum(x), wrt, {}, {.into = longer}), Contains("cannot lie in"));
+  CHECK_THROWS_WITH(gradients(ops::sum(x), wrt, {}, {.into = narrow}), Contains("cannot lie in"));
+}

@@ -25,9 +25,8 @@ struct Run {
     for (const auto& e : network.entries())
       if (e.info.is_buffer)
         network.set(e.info.name, std::vector<float>(static_cast<size_t>(e.tensor.numel()), static_cast<float>(seed)));
-      else
-        trained.push_back({e.info.name, e.tensor, true});
-    optimizer = std::make_unique<Optimizer>(config, trained);
+    trained = std::make_unique<FlatParameters>(network);
+    optimizer = std::make_unique<Optimizer>(config, *trained);
     for (const auto& [name, tensor] : optimizer->buffers())
       tensor.device().run(FillArgs{.y = tensor, .value = static_cast<double>(seed)});
     step.step.assign(std::span<const int64_t>(std::vector<int64_t>{static_cast<int64_t>(seed) * 10}));
@@ -38,7 +37,7 @@ struct Run {
   models::FreezePlan freeze;
   models::Network network;
   StepState step;
-  std::vector<TrainedParameter> trained;
+  std::unique_ptr<FlatParameters> trained;
   std::unique_ptr<Optimizer> optimizer;
 };
 

@@ -15,12 +15,12 @@ TEST_CASE("weight decay leaves alone what does not decay") {
   const auto device = test::reference_device();
   for (OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
     const TrainConfig config{.optimizer = kind, .weight_decay = 0.5};
-    const Tensor weight = full(device, {3}, 2), bias = full(device, {3}, 2), nothing = full(device, {3}, 0);
+    const FlatParameters parameters({{"weight", full(device, {3}, 2), true}, {"bias", full(device, {3}, 2), false}});
     const StepState state(device, 1);
     state.learning_rate.assign(std::span<const double>(std::vector<double>{0.1}));
-    Optimizer(config, {{"weight", weight, true}, {"bias", bias, false}}).step({nothing, nothing}, state);
-    CHECK(weight.to_vector<float>()[0] == Approx(2 - 0.1 * 0.5 * 2));
-    CHECK(bias.to_vector<float>() == std::vector<float>(3, 2));
+    Optimizer(config, parameters).step(state);  // by gradients of zero
+    CHECK(parameters.entries()[0].tensor.to_vector<float>()[0] == Approx(2 - 0.1 * 0.5 * 2));
+    CHECK(parameters.entries()[1].tensor.to_vector<float>() == std::vector<float>(3, 2));
   }
 }
 
@@ -30,9 +30,8 @@ TEST_CASE("a checkpoint brings back the state of each optimiser") {
   models::Network network(test::tiny_graph(2), device);
   initialise(network, 1, [](const models::Parameter&) { return true; });
   const auto freeze = models::plan_freeze(network.graph(), {});
-  std::vector<TrainedParameter> trained;
-  for (const auto& e : network.entries())
-    if (!e.info.is_buffer) trained.push_back({e.info.name, e.tensor, true});
+  network.require_gradients([](const models::Parameter&) { return true; });
+  const FlatParameters trained(network);
 
   for (OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adamw}) {
     const auto path = folder / (kind == OptimizerKind::sgd ? "sgd.h5" : "adamw.h5");
@@ -46,7 +45,7 @@ TEST_CASE("a checkpoint brings back the state of each optimiser") {
     const RunState back = load_checkpoint(path, config, network, freeze, resumed, step);
     CHECK(back.sums.images == 32);
     CHECK(back.sums.top5 == 31);
-    REQUIRE(saved.buffers().size() == trained.size() * (kind == OptimizerKind::sgd ? 1 : 2));
+    REQUIRE(saved.buffers().size() == trained.entries().size() * (kind == OptimizerKind::sgd ? 1 : 2));
     for (const auto& [name, tensor] : saved.buffers()) {
       INFO(name);
       CHECK(resumed.buffers().at(name).to_vector<float>() == tensor.to_vector<float>());

@@ -28,15 +28,13 @@ struct Setup {
     initialise(whole, 5, all);
     initialise(network, 5, all);
     const auto parameters = models::parameters_of(graph);
-    std::vector<TrainedParameter> trained;
     network.require_gradients([&](const models::Parameter& p) {
       for (size_t i = 0; i < parameters.size(); ++i)
         if (parameters[i].name == p.name) return bool{freeze.trainable[i]};
       return false;
     });
-    for (const auto& entry : network.entries())
-      if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor, entry.info.shape.rank > 1});
-    optimizer = std::make_unique<Optimizer>(config, trained);
+    trained = std::make_unique<FlatParameters>(network);
+    optimizer = std::make_unique<Optimizer>(config, *trained);
     state = std::make_unique<StepState>(device, 11);
     rootstock = std::make_unique<Rootstock>(graph, freeze, device, config.batch, 16, 16,
                                             [this](const std::string& name, int64_t first, int64_t count, float* out) {
@@ -63,6 +61,7 @@ struct Setup {
   models::Graph graph;
   models::FreezePlan freeze;
   models::Network whole, network;
+  std::unique_ptr<FlatParameters> trained;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<StepState> state;
   std::unique_ptr<Rootstock> rootstock;
@@ -176,6 +175,17 @@ TEST_CASE("a smaller last batch has a plan of its own") {
   const auto r = s.scion->step({0, 1}, 0.1);
   CHECK(r.logits.size() == 6);
   CHECK(s.state->step.item() == 2);
+}
+
+TEST_CASE("a step checks and moves parameters in a call for each group") {
+  Setup s(config_with(OptimizerKind::adamw));
+  s.step();  // records and plans
+  std::map<Primitive, int> calls;
+  s.device->observer = [&](Primitive p, const char*) { ++calls[p]; };
+  s.step();
+  CHECK(calls[Primitive::adamw] == 2);         // weights, and what does not decay
+  CHECK(calls[Primitive::check_finite] == 2);  // the loss, all gradients
+  CHECK(calls[Primitive::cast] == 0);    // every gradient was made in its place
 }
 
 TEST_CASE("a step allocates nothing") {
