@@ -285,11 +285,11 @@ bool valid(const AdamWArgs& a) {
   return valid_update(a) && is(a.m, t, a.gradient.shape) && is(a.v, t, a.gradient.shape) && is_decay(a.beta1) &&
          is_decay(a.beta2) && a.eps >= 0;
 }
-[[maybe_unused]] bool valid(const EmaArgs& a) {
+bool valid(const EmaArgs& a) {
   const DType t = a.parameter.dtype;
   return is_wide(t) && is(a.average, t, a.parameter.shape) && up_to_flag(a.flag) && is_decay(a.decay);
 }
-[[maybe_unused]] bool valid(const ClipFactorArgs& a) {
+bool valid(const ClipFactorArgs& a) {
   const DType t = a.gradient.dtype;
   return is_wide(t) && up_to_flag(a.flag) && is(a.norm, t, {1}) && is(a.factor, t, {1}) && a.max_norm > 0;
 }

@@ -362,8 +362,8 @@ struct EmaArgs {
 };
 
 // Clipping by the global norm (Pascanu et al. 2013, algorithm 1): norm = √Σ gradient², factor = norm > max_norm ?
-// max_norm / norm : 1. A norm that is not finite raises flag? (i64 [1]), the factor then is 1. gradient of any extents,
-// f32 or f64; norm [1], factor [1]; max_norm > 0
+// max_norm / norm : 1. Sums are f64. A norm that is not finite there, as one of the elements is not, raises flag?
+// (i64 [1]); the factor then is 1. gradient of any extents, f32 or f64; norm [1], factor [1]; max_norm > 0
 struct ClipFactorArgs {
   static constexpr Roles kRoles{.inputs = 1, .inouts = 1, .outputs = 2};
   TensorView gradient, flag, norm, factor;
@@ -442,6 +442,8 @@ struct ResizeImagesArgs {
   X(check_finite, CheckFiniteArgs)                                       \
   X(sgd, SgdArgs)                                                        \
   X(adamw, AdamWArgs)                                                    \
+  X(ema, EmaArgs)                                                        \
+  X(clip_factor, ClipFactorArgs)                                         \
   X(finish_step, FinishStepArgs)
 
 enum class Primitive : int32_t {

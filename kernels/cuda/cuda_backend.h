@@ -54,6 +54,7 @@ void enter_workspace(KernelTable& table) {
   X(depthwise_backward_data)   \
   X(depthwise_backward_weight) \
   X(elementwise)               \
+  X(gradient_norm)             \
   X(layout)                    \
   X(matmul)                    \
   X(optimiser)                 \

@@ -1,8 +1,11 @@
-// What ends a step: the check for finite gradients, the optimisers, the counters.
+// What ends a step: the check for finite gradients, the optimisers, the average of the weights, the counters. (The norm
+// of the gradients is in gradient_norm.cu.)
 //
-// Memory traffic in floats an element: check_finite 1R; sgd 2R + 1W, with momentum 3R + 2W; adamw 4R + 3W, 16 bytes an
-// access. Nothing moves while the flag is up. Flag, learning rate and step change while a captured step is replayed:
-// every thread reads them on the device, from L2.
+// Memory traffic in floats an element: check_finite 1R; sgd 2R + 1W, with momentum 3R + 2W; adamw 4R + 3W; ema 2R + 1W;
+// 16 bytes an access. A copy in 16 bits is half a float written, 8 bytes an access, beside what is read anyway. All of
+// a group's parameters lie behind each other, so one launch moves them all. Nothing moves while the flag is up. Flag,
+// learning rate, step and clipping factor change while a captured step is replayed: every thread reads them on the
+// device, from L2.
 #include <cmath>
 
 #include "kernels/cuda/cuda_backend.h"
@@ -53,13 +56,24 @@ Status check_finite(CallContext& call, const CheckFiniteArgs& a) {
 // ---- sgd, adamw
 
 struct UpdateArgs {
-  const float* gradient;
-  float *parameter, *first, *second;  // the optimiser's state; nullptr: it has none
+  const float *gradient, *gradient_factor;  // the factor: nullptr is 1
+  float *parameter, *first, *second;        // the optimiser's state; nullptr: it has none
+  void* copy;                               // nullptr: not wanted
   const double* learning_rate;
   const int64_t *step, *flag;
   int64_t n;
-  bool aligned;
+  bool aligned, copy_aligned, copy_is_bf16;
 };
+
+// The parameters as they come out, in 16 bits each.
+template <int kCount>
+__device__ void store_copy(const UpdateArgs& u, int64_t i, const Vector<float, kCount>& parameter) {
+  if (u.copy == nullptr) return;
+  if (u.copy_is_bf16)
+    store_floats(static_cast<__nv_bfloat16*>(u.copy) + i, parameter, u.copy_aligned);
+  else
+    store_floats(static_cast<__half*>(u.copy) + i, parameter, u.copy_aligned);
+}
 
 // A rule is given the step's learning rate and number, then makes one element after the other.
 
@@ -104,40 +118,55 @@ struct AdamW {
 };
 
 template <int kCount, typename Rule>
-__device__ void update_at(const UpdateArgs& u, int64_t i, const Rule& rule) {
+__device__ void update_at(const UpdateArgs& u, int64_t i, float factor, const Rule& rule) {
   const Vector<float, kCount> gradient = load_vector<kCount>(u.gradient + i, u.aligned);
   Vector<float, kCount> parameter = load_vector<kCount>(u.parameter + i, u.aligned), first = {}, second = {};
   if (u.first != nullptr) first = load_vector<kCount>(u.first + i, u.aligned);
   if (u.second != nullptr) second = load_vector<kCount>(u.second + i, u.aligned);
-  for (int k = 0; k < kCount; ++k) rule(gradient.at[k], parameter.at[k], first.at[k], second.at[k]);
+  for (int k = 0; k < kCount; ++k) rule(gradient.at[k] * factor, parameter.at[k], first.at[k], second.at[k]);
   store_vector(u.parameter + i, parameter, u.aligned);
   if (u.first != nullptr) store_vector(u.first + i, first, u.aligned);
   if (u.second != nullptr) store_vector(u.second + i, second, u.aligned);
+  store_copy(u, i, parameter);
+}
+
+template <int kCount>
+__device__ void copy_at(const UpdateArgs& u, int64_t i) {
+  store_copy(u, i, load_vector<kCount>(u.parameter + i, u.aligned));
 }
 
 template <typename Rule>
 __global__ __launch_bounds__(kThreads) void update_kernel(UpdateArgs u, Rule rule) {
   const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kN;
-  if (begin >= u.n || is_up(u.flag)) return;
-  rule.begin(load(u.learning_rate), load(u.step));
-  if (begin + kN <= u.n) {
-    update_at<kN>(u, begin, rule);
-  } else {
-    for (int64_t i = begin; i < u.n; ++i) update_at<1>(u, i, rule);
+  if (begin >= u.n) return;
+  const bool whole = begin + kN <= u.n;
+  if (is_up(u.flag)) {  // the copy is of what there is
+    if (u.copy == nullptr) return;
+    if (whole) copy_at<kN>(u, begin);
+    for (int64_t i = begin; !whole && i < u.n; ++i) copy_at<1>(u, i);
+    return;
   }
+  rule.begin(load(u.learning_rate), load(u.step));
+  const float factor = u.gradient_factor != nullptr ? load(u.gradient_factor) : 1;
+  if (whole) update_at<kN>(u, begin, factor, rule);
+  for (int64_t i = begin; !whole && i < u.n; ++i) update_at<1>(u, i, factor, rule);
 }
 
 template <typename Args, typename Rule>
 Status update(CallContext& call, const char* name, const Args& a, float* first, float* second, const Rule& rule) {
   UpdateArgs u{.gradient = a.gradient.template as<float>(),
+               .gradient_factor = a.gradient_factor.template as<float>(),
                .parameter = a.parameter.template as<float>(),
                .first = first,
                .second = second,
+               .copy = a.copy.data,
                .learning_rate = a.learning_rate.template as<double>(),
                .step = a.step.template as<int64_t>(),
                .flag = a.flag.template as<int64_t>(),
                .n = a.parameter.numel(),
-               .aligned = false};
+               .aligned = false,
+               .copy_aligned = all_aligned(static_cast<const char*>(a.copy.data)),
+               .copy_is_bf16 = a.copy.dtype == DType::bf16};
   u.aligned = all_aligned(u.gradient, u.parameter, u.first, u.second);
   const auto blocks = static_cast<unsigned>(ceil_div(u.n, kThreads * kN));
   return launch(call, {name, dim3(blocks), dim3(kThreads)}, update_kernel<Rule>, u, rule);
@@ -160,6 +189,48 @@ Status adamw(CallContext& call, const AdamWArgs& a) {
   return update(call, "adamw", a, a.m.as<float>(), a.v.as<float>(), rule);
 }
 
+// ---- ema
+
+struct EmaKernelArgs {
+  const float* parameter;
+  float* average;
+  const int64_t* flag;
+  int64_t n;
+  float rest;  // 1 − decay
+  bool aligned;
+};
+
+// average − rest·average + rest·parameter: decay and 1 − decay, both rounded, would not add up to 1, and so pull every
+// average toward or away from zero, by up to 1/3000 for a decay of 0.9999.
+template <int kCount>
+__device__ void average_at(const EmaKernelArgs& a, int64_t i) {
+  const Vector<float, kCount> parameter = load_vector<kCount>(a.parameter + i, a.aligned);
+  Vector<float, kCount> average = load_vector<kCount>(a.average + i, a.aligned);
+  for (int k = 0; k < kCount; ++k)
+    average.at[k] = fmaf(a.rest, parameter.at[k], fmaf(-a.rest, average.at[k], average.at[k]));
+  store_vector(a.average + i, average, a.aligned);
+}
+
+__global__ __launch_bounds__(kThreads) void ema_kernel(EmaKernelArgs a) {
+  const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kN;
+  if (begin >= a.n || is_up(a.flag)) return;
+  const bool whole = begin + kN <= a.n;
+  if (whole) average_at<kN>(a, begin);
+  for (int64_t i = begin; !whole && i < a.n; ++i) average_at<1>(a, i);
+}
+
+Status ema(CallContext& call, const EmaArgs& a) {
+  EmaKernelArgs e{.parameter = a.parameter.as<float>(),
+                  .average = a.average.as<float>(),
+                  .flag = a.flag.as<int64_t>(),
+                  .n = a.parameter.numel(),
+                  .rest = static_cast<float>(1 - a.decay),
+                  .aligned = false};
+  e.aligned = all_aligned(e.parameter, e.average);
+  const auto blocks = static_cast<unsigned>(ceil_div(e.n, kThreads * kN));
+  return launch(call, {"ema", dim3(blocks), dim3(kThreads)}, ema_kernel, e);
+}
+
 // ---- finish_step
 
 // Block 0 counts the step, block 1 moves the random state on, modulo 2^64.
@@ -180,6 +251,7 @@ void enter_optimiser(KernelTable& table) {
   enter<CheckFiniteArgs, check_finite<float>, check_finite<__nv_bfloat16>>(table);
   enter<SgdArgs, sgd>(table);
   enter<AdamWArgs, adamw>(table);
+  enter<EmaArgs, ema>(table);
   enter<FinishStepArgs, finish_step>(table);
 }
 

@@ -50,8 +50,8 @@ Measured measure(Args args) {
     if (!view.present()) continue;
     view.data = allocate(view.bytes());
     const std::vector<float> ones(static_cast<size_t>(view.bytes() + 3) / 4, 1);
-    REQUIRE(backend.device.copy(backend.self, nullptr, view.data, ones.data(), view.bytes(),
-                                CopyKind::host_to_device) == Status::ok);
+    REQUIRE(backend.device.copy(backend.self, nullptr, view.data, ones.data(), view.bytes(), CopyKind::host_to_device) ==
+            Status::ok);
     REQUIRE(backend.device.synchronize(backend.self, nullptr) == Status::ok);
     tensor_sectors += static_cast<double>((view.bytes() + 31) / 32);
   }
@@ -233,6 +233,29 @@ TEST_CASE("optimisers read each tensor once and write what moves once") {
                           .m = floats(shape),
                           .v = floats(shape)}),
         7.0 / 4, {{"update_kernel<"}});
+}
+
+TEST_CASE("a copy in 16 bits is written in the same pass") {
+  const Shape shape = {40001};
+  const TensorView rate = {nullptr, {1}, DType::f64}, number = {nullptr, {1}, DType::i64};
+  // 3R + 2W of floats and half a float: 5.5 over 3.5 (a raised flag would write the copy alone)
+  check(measure(SgdArgs{.gradient = floats(shape),
+                        .learning_rate = rate,
+                        .step = number,
+                        .gradient_factor = floats({1}),
+                        .parameter = floats(shape),
+                        .velocity = floats(shape),
+                        .copy = {nullptr, shape, DType::bf16},
+                        .momentum = 0.9}),
+        5.5 / 3.5, {{"update_kernel<"}});
+}
+
+TEST_CASE("an average reads two tensors and writes one, a norm reads one") {
+  const Shape shape = {40001};
+  check(measure(EmaArgs{.parameter = floats(shape), .average = floats(shape)}), 3.0 / 2, {{"ema_kernel"}});
+  // ten blocks leave a double each, which two blocks read
+  check(measure(ClipFactorArgs{.gradient = floats(shape), .norm = floats({1}), .factor = floats({1})}), 1,
+        {{.kernel = "sum_of_squares_kernel", .store_reuse = 4}, {.kernel = "clip_factor_kernel", .reuse = 2}});
 }
 
 TEST_CASE("running statistics are read and written once") {

@@ -15,6 +15,16 @@ constexpr int kLearningRate = 1;
 // What element 5 draws from stream 0 of the state that `state` holds unless told otherwise.
 const double kDrawn = unit_float(philox(0x123456789ABCD000, 40 + 1, 0).word[1]);
 
+// ClipFactorArgs::factor; `factor` is an attribute of others.
+struct clip : Tensor<clip> {
+  using Tensor<clip>::Tensor;
+  static constexpr const char* kName = "factor";
+  static constexpr bool kIsVector = false;
+  static constexpr DType kType = DType::none;
+  static Fill contents() { return uniform(); }
+  static auto& in(auto& args) { return args.factor; }
+};
+
 auto with_flag(double up) { return flag{1}.filled(values({up})); }
 auto at_step(double finished) { return step{1}.filled(values({finished})); }
 
@@ -68,8 +78,10 @@ void add_optimiser_rows(OpEntries& table) {
                      row.required(learning_rate({1}));
                      row.required(step({1}));
                      row.optional(flag({1}));
+                     row.optional(gradient_factor({1}));
                      row.required(parameter(row.args.gradient.shape));
                      row.optional(velocity(row.args.gradient.shape));
+                     row.optional(copy(row.args.gradient.shape));
                    })
       .wide_only()
       .bound(linear(4, {kLearningRate}))
@@ -85,6 +97,17 @@ void add_optimiser_rows(OpEntries& table) {
       .row(gradient{33}, with<velocity>, momentum(0.9), weight_decay(0.1), with_flag(1))  // nothing moves
       .row(gradient{33}.filled(values({kNan, kInf})), with<velocity>, momentum(0.9), with_flag(1))
       .row(gradient{7}, with<velocity>, momentum(0.9), learning_rate{1}.filled(values({0})))
+      .row(gradient{1031}, with<velocity, gradient_factor>, momentum(0.9), weight_decay(0.1))
+      .row(gradient{33}, with<velocity, gradient_factor>, momentum(0.9), nesterov(1), at_step(0))
+      .row(gradient{5}, gradient_factor{1}.filled(values({0})), weight_decay(0.1))
+      .row(gradient{1031}, with<velocity, copy>, momentum(0.9), weight_decay(0.1))
+      .row(gradient{33}, copy{33}.as(DType::f16), with<velocity, gradient_factor>, momentum(0.9))
+      .row(gradient{1031}, with<velocity, copy>, momentum(0.9), with_flag(1))  // the copy of what does not move
+      .row(gradient{7}, copy{7}.as(DType::f16), with_flag(1))
+      .row(gradient{0}, with<copy, gradient_factor>)
+      .row(gradient{7}, gradient_factor{2}, invalid("two factors"))
+      .row(gradient{7}, copy{8}, invalid("a copy of 8, 7 gradients"))
+      .row(gradient{7}, copy{7}.as(DType::u8), invalid("a copy in bytes"))
       .row(gradient{7}, momentum(0.9), invalid("momentum without velocity"))
       .row(gradient{7}, with<velocity>, momentum(0.9), parameter{8}, invalid("8 parameters, 7 gradients"))
       .row(gradient{7}, velocity{6}, momentum(0.9), invalid("6 velocities, 7 gradients"))
@@ -96,7 +119,9 @@ void add_optimiser_rows(OpEntries& table) {
                        row.required(learning_rate({1}));
                        row.required(step({1}));
                        row.optional(flag({1}));
+                       row.optional(gradient_factor({1}));
                        row.required(parameter(row.args.gradient.shape));
+                       row.optional(copy(row.args.gradient.shape));
                        row.required(m(row.args.gradient.shape));
                        row.required(v(row.args.gradient.shape));
                      })
@@ -113,9 +138,69 @@ void add_optimiser_rows(OpEntries& table) {
       .row(gradient{0})
       .row(gradient{33}, weight_decay(0.1), with_flag(1))  // nothing moves
       .row(gradient{33}.filled(values({kNan, kInf})), with_flag(1))
+      .row(gradient{1031}, with<gradient_factor, copy>, weight_decay(0.01))
+      .row(gradient{33}, copy{33}.as(DType::f16), with<gradient_factor>, at_step(0))
+      .row(gradient{1031}, with<copy>, with_flag(1))  // the copy of what does not move
+      .row(gradient{0}, with<copy, gradient_factor>)
+      .row(gradient{7}, gradient_factor{2}, invalid("two factors"))
+      .row(gradient{7}, copy{6}, invalid("a copy of 6, 7 gradients"))
+      .row(gradient{7}, copy{7}.as(DType::i64), invalid("a copy in whole numbers"))
       .row(gradient{7}, v{8}, invalid("8 second moments, 7 gradients"))
       .row(gradient{7}, flag{2}, invalid("two flags"))
       .bench(gradient{25'000'000 / 8}, weight_decay(0.01), with<flag>);
+
+  op_case<EmaArgs>(table,
+                   [](auto& row) {
+                     row.optional(flag({1}));
+                     row.required(average(row.args.parameter.shape));
+                   })
+      .wide_only()
+      .bound(linear())
+      .row(parameter{3, 5, 7})
+      .row(parameter{1}, decay(0.5))
+      .row(parameter{1031}, decay(0.9999), with_flag(0))
+      .row(parameter{17}, decay(0))
+      .row(parameter{64}, average{64}.filled(values({kNan, 1})), decay(0.9))
+      .row(parameter{0})
+      .row(parameter{33}, with_flag(1))  // nothing moves
+      .row(parameter{33}.filled(values({kNan})), with_flag(1))
+      .row(parameter{7}, decay(1), invalid("an average that never moves"))
+      .row(parameter{7}, decay(-0.1), invalid("a negative share"))
+      .row(parameter{7}, decay(kNan), invalid("not a share"))
+      .row(parameter{7}, average{8}, invalid("8 averages of 7 parameters"))
+      .row(parameter{7}, flag{2}, invalid("two flags"))
+      .bench(parameter{25'000'000 / 8}, with<flag>);
+
+  op_case<ClipFactorArgs>(table,
+                          [](auto& row) {
+                            row.optional(flag({1}));
+                            row.required(norm({1}));
+                            row.required(clip({1}));
+                          })
+      .wide_only()
+      .bound(relative(2))
+      .loose<gradient>()
+      .row(gradient{3, 5, 7}, max_norm(1))
+      .row(gradient{1}, max_norm(0.01))
+      .row(gradient{17}, max_norm(100))                                  // nothing to clip
+      .row(gradient{64}.filled(values({0.5})), max_norm(4), with<flag>)  // exactly as long as allowed
+      .row(gradient{1031}, max_norm(0.5), with<flag>)
+      .row(gradient{9001}, max_norm(1e-3), with<flag>)
+      .row(gradient{0}, max_norm(1))
+      .row(gradient{33}.filled(values({0})), max_norm(1))
+      .row(gradient{33}.filled(values({1e-30, -1e-25})), max_norm(1e-30))        // squares that vanish in f32 …
+      .row(gradient{33}.filled(values({1e30, -2e25})), max_norm(1), with<flag>)  // … and that overflow
+      .row(gradient{17}.filled(with_value_at(16, kInf)), max_norm(1), with<flag>)
+      .row(gradient{9001}.filled(with_value_at(9000, kNan)), max_norm(1), with<flag>)
+      .row(gradient{9001}.filled(with_value_at(4097, -kInf)), max_norm(1))
+      .row(gradient{64}, max_norm(1), with_flag(1))  // never cleared here
+      .row(gradient{1'100'000}, max_norm(1))         // 269 blocks: more sums than the kernel that adds them has threads
+      .row(gradient{7}, max_norm(0), invalid("nothing would be left"))
+      .row(gradient{7}, max_norm(kNan), invalid("not a norm"))
+      .row(gradient{7}, norm{2}, max_norm(1), invalid("two norms"))
+      .row(gradient{7}, clip{2}, max_norm(1), invalid("two factors"))
+      .row(gradient{7}, flag{2}, max_norm(1), invalid("two flags"))
+      .bench(gradient{25'000'000}, max_norm(1), with<flag>);
 
   op_case<FinishStepArgs>(table,
                           [](auto& row) {

@@ -206,5 +206,43 @@ TEST_CASE("a raised flag stops everything that moves") {
   CHECK((step.data[0] == 6 && state.data[0] == 7 && state.data[1] == 43));
 }
 
+TEST_CASE("a clipped gradient is shorter before anything is made of it, and the copy is of what comes out") {
+  Values gradient({2}, {3, -4}), norm({1}), factor({1}), lr({1}, {0.5});
+  Values<int64_t> step({1}, {5}), flag({1}, {0});
+  CHECK(run(ClipFactorArgs{gradient, flag, norm, factor, 10}) == Status::ok);
+  CHECK((norm.data[0] == 5 && factor.data[0] == 1));  // short enough
+  CHECK(run(ClipFactorArgs{gradient, flag, norm, factor, 2.5}) == Status::ok);
+  CHECK((norm.data[0] == 5 && factor.data[0] == 0.5 && flag.data[0] == 0));
+
+  Values parameter({2}, {10, 1}), velocity({2}, {1, 1});
+  std::vector<uint16_t> copy(2);
+  const TensorView bf16 = {copy.data(), {2}, DType::bf16};
+  CHECK(run(SgdArgs{gradient, lr, step, flag, factor, parameter, velocity, bf16, 0.5, 0.1}) == Status::ok);
+  CHECK(velocity.data == std::vector<double>{0.5 + 1.5 + 1, 0.5 - 2 + 0.1});  // momentum, half a gradient, decay
+  CHECK(parameter.data == std::vector<double>{8.5, 1.7});
+  CHECK(copy == std::vector<uint16_t>{0x4108, 0x3FDA});  // 8.5; 1.703125, the nearest to 1.7
+
+  Values m({2}, {0, 0}), v({2}, {0, 0});
+  CHECK(run(AdamWArgs{gradient, lr, step, flag, factor, parameter, m, v, {}, 0.5, 0.5, 0, 0}) == Status::ok);
+  CHECK((m.data[0] == 0.75 && v.data[0] == 1.125));  // of half a gradient, 1.5
+
+  gradient.data[1] = -kInf;
+  CHECK(run(ClipFactorArgs{gradient, flag, norm, factor, 2.5}) == Status::ok);
+  CHECK((norm.data[0] == kInf && factor.data[0] == 1 && flag.data[0] == 1));
+  copy = {1, 1};
+  CHECK(run(SgdArgs{gradient, lr, step, flag, factor, Values({2}, {8.5, 2}), velocity, bf16, 0.5, 0.1}) == Status::ok);
+  CHECK(copy == std::vector<uint16_t>{0x4108, 0x4000});  // nothing moved, and is copied
+}
+
+TEST_CASE("an average follows slowly, and not while the flag is up") {
+  Values parameter({2}, {4, -8}), average({2}, {0, 8});
+  Values<int64_t> flag({1}, {1});
+  CHECK(run(EmaArgs{parameter, flag, average, 0.75}) == Status::ok);
+  CHECK(average.data == std::vector<double>{0, 8});
+  flag.data[0] = 0;
+  CHECK(run(EmaArgs{parameter, flag, average, 0.75}) == Status::ok);
+  CHECK(average.data == std::vector<double>{1, 4});
+}
+
 }  // namespace
 }  // namespace graft::test
