@@ -297,7 +297,7 @@ bool valid(const FinishStepArgs& a) {
   return up_to_flag(a.flag) && is(a.step, DType::i64, {1}) && absent_or(a.random_state, DType::i64, {2});
 }
 
-[[maybe_unused]] bool valid(const ResizeImagesArgs& a) {
+bool valid(const ResizeImagesArgs& a) {
   const Shape& y = a.y.shape;
   bool fits =
       is_float(a.y.dtype) && y.rank == 4 && y[3] == 3 && a.pixels.dtype == DType::u8 && a.pixels.shape.rank == 1;
@@ -318,6 +318,8 @@ DType computes_in(Primitive primitive, const void* args) {
       return DType::none;
     case Primitive::bernoulli_mask:
       return static_cast<const BernoulliMaskArgs*>(args)->y.dtype;
+    case Primitive::resize_images:
+      return static_cast<const ResizeImagesArgs*>(args)->y.dtype;
     default:
       return views_of(args)[0].dtype;
   }

@@ -3,11 +3,7 @@
 #pragma once
 #include <cstdint>
 
-#if defined(__CUDACC__)  // a function of the device too
-#define GRAFT_ANYWHERE __host__ __device__
-#else
-#define GRAFT_ANYWHERE
-#endif
+#include "contract/anywhere.h"
 
 namespace graft {
 

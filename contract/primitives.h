@@ -383,14 +383,14 @@ enum class ResizeFilter : int32_t { bilinear = 0, bicubic };  // antialiased, as
 
 // Photos of different sizes, RGB with a byte a channel behind each other in `pixels` (u8), to a batch y [N,H,W,3] of
 // any floating-point type. For image n: the crop is resized to resized_h × resized_w, the H × W pixels of that from
-// (top, left) on are taken, mirrored if asked, clamped to 0 … 255, and made (v / 255 − mean) / std for each channel.
+// (y, x) on are taken, mirrored if asked, and made (v / 255 − mean) / std for each channel.
 // boxes i64 [N, kBoxFields]: where the photo begins in `pixels`, its width and height, the crop's left, top, width and
-// height, resized width and height, left, top, mirrored. An image whose box does not fit becomes NaN; nothing outside
-// `pixels` is read.
+// height, resized width and height, x, y, mirrored: ResizeBox, in contract/resize_box.h, says which fit. An image whose
+// box does not becomes NaN; nothing outside `pixels` is read.
 // Resampling along an axis by scale = crop extent / resized extent (Pillow's Resample.c): output o has its centre at
 // (o + ½)·scale within the crop, the filter is stretched by max(scale, 1), and the weights of the input pixels (of the
 // crop alone) from ⌊centre − support + ½⌋ to ⌊centre + support + ½⌋ − 1 are normalised to a sum of 1; support: 1 or 2
-// times max(scale, 1). Nothing is rounded between the axes.
+// times max(scale, 1). Rows come first, then columns; what comes of either is clamped to 0 … 255, and not rounded.
 struct ResizeImagesArgs {
   static constexpr int64_t kBoxFields = 12;
   static constexpr Roles kRoles{.inputs = 2, .outputs = 1};
@@ -444,7 +444,8 @@ struct ResizeImagesArgs {
   X(adamw, AdamWArgs)                                                    \
   X(ema, EmaArgs)                                                        \
   X(clip_factor, ClipFactorArgs)                                         \
-  X(finish_step, FinishStepArgs)
+  X(finish_step, FinishStepArgs)                                         \
+  X(resize_images, ResizeImagesArgs)
 
 enum class Primitive : int32_t {
 #define X(name, Args) name,

@@ -66,6 +66,7 @@ void enter_workspace(KernelTable& table) {
   X(pooling)                  \
   X(softmax)                  \
   X(optimiser)                \
+  X(resize)                   \
   X(layout)                   \
   X(random)
 

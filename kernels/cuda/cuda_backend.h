@@ -55,6 +55,7 @@ void enter_workspace(KernelTable& table) {
   X(depthwise_backward_weight) \
   X(elementwise)               \
   X(gradient_norm)             \
+  X(image)                     \
   X(layout)                    \
   X(matmul)                    \
   X(optimiser)                 \

@@ -33,9 +33,10 @@ struct Measured {
   double passes = 0;
 };
 
-// Runs one call of `args`, whose views have shapes and types but no memory, on tensors of ones.
+// Runs one call of `args`, whose views have shapes and types but no memory, on tensors of ones; those of i64 hold
+// `numbers` if there are some.
 template <typename Args>
-Measured measure(Args args) {
+Measured measure(Args args, const std::vector<int64_t>& numbers = {}) {
   cuda_on_host::reset();
   Backend backend;
   REQUIRE(cuda::make_backend(0, &backend) == Status::ok);
@@ -50,7 +51,9 @@ Measured measure(Args args) {
     if (!view.present()) continue;
     view.data = allocate(view.bytes());
     const std::vector<float> ones(static_cast<size_t>(view.bytes() + 3) / 4, 1);
-    REQUIRE(backend.device.copy(backend.self, nullptr, view.data, ones.data(), view.bytes(), CopyKind::host_to_device) ==
+    const bool given = view.dtype == DType::i64 && !numbers.empty();
+    const void* contents = given ? static_cast<const void*>(numbers.data()) : ones.data();
+    REQUIRE(backend.device.copy(backend.self, nullptr, view.data, contents, view.bytes(), CopyKind::host_to_device) ==
             Status::ok);
     REQUIRE(backend.device.synchronize(backend.self, nullptr) == Status::ok);
     tensor_sectors += static_cast<double>((view.bytes() + 31) / 32);
@@ -256,6 +259,22 @@ TEST_CASE("an average reads two tensors and writes one, a norm reads one") {
   // ten blocks leave a double each, which two blocks read
   check(measure(ClipFactorArgs{.gradient = floats(shape), .norm = floats({1}), .factor = floats({1})}), 1,
         {{.kernel = "sum_of_squares_kernel", .store_reuse = 4}, {.kernel = "clip_factor_kernel", .reuse = 2}});
+}
+
+// Two photos of 96 x 64 pixels, halved, bilinear: windows of 4 x 4 pixels that begin every other pixel.
+TEST_CASE("resizing reads a photo once and writes the batch in whole accesses") {
+  const auto photo = [](int64_t begin) { return std::vector<int64_t>{begin, 96, 64, 0, 0, 96, 64, 48, 32, 0, 0, 0}; };
+  std::vector<int64_t> boxes = photo(0);
+  for (const int64_t field : photo(96 * 64 * 3)) boxes.push_back(field);
+  // A warp's byte loads lie 6 bytes apart, 32 of them in 6 sectors where one would hold them, or 7 where the warp goes
+  // on in the next row. A block makes 5 1/3 rows of 48 pixels, which need 2 rows of the photo each and 2 more.
+  const Measured resized = measure(ResizeImagesArgs{.pixels = {nullptr, {2 * 96 * 64 * 3}, DType::u8},
+                                                    .boxes = {nullptr, {2, ResizeImagesArgs::kBoxFields}, DType::i64},
+                                                    .y = floats({2, 32, 48, 3})},
+                                   boxes);
+  check(resized, 1, {{.kernel = "resize_images_kernel<", .loads = 6.5, .reuse = 1 + 3.0 / 12}});
+  CHECK(resized.kernels.begin()->second.shared_accesses > 0);
+  CHECK(resized.kernels.begin()->second.bank_conflicts == 0);
 }
 
 TEST_CASE("running statistics are read and written once") {

@@ -151,6 +151,8 @@ GRAFT_OP_TENSOR(gradient_factor, none, values({0.375}))
 GRAFT_OP_TENSOR(copy, bf16, uniform())
 GRAFT_OP_TENSOR(average, none, uniform())
 GRAFT_OP_TENSOR(norm, none, uniform())
+GRAFT_OP_TENSOR(pixels, u8, labels(256))
+GRAFT_OP_TENSOR(boxes, i64, labels(1))
 GRAFT_OP_TENSOR(flag, i64, values({0}))
 GRAFT_OP_TENSOR(step, i64, values({3}))
 GRAFT_OP_TENSOR(learning_rate, f64, values({0.1}))
@@ -216,6 +218,7 @@ GRAFT_OP_ATTRIBUTE(beta2)
 GRAFT_OP_ATTRIBUTE(decay)
 GRAFT_OP_ATTRIBUTE(max_norm)
 GRAFT_OP_ATTRIBUTE(advance)
+GRAFT_OP_ATTRIBUTE(filter)
 #undef GRAFT_OP_ATTRIBUTE
 
 // Geometry, of a convolution or a pool.

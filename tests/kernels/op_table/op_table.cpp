@@ -29,6 +29,7 @@ const std::vector<OpEntry>& op_table() {
     add_matrix_rows(entries);
     add_softmax_rows(entries);
     add_optimiser_rows(entries);
+    add_image_rows(entries);
     std::sort(entries.begin(), entries.end(),
               [](const OpEntry& a, const OpEntry& b) { return a.primitive < b.primitive; });
     return entries;

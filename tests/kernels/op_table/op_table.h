@@ -84,5 +84,6 @@ void add_pooling_rows(OpEntries&);
 void add_matrix_rows(OpEntries&);
 void add_softmax_rows(OpEntries&);
 void add_optimiser_rows(OpEntries&);
+void add_image_rows(OpEntries&);
 
 }  // namespace graft::test

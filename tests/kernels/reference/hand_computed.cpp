@@ -244,5 +244,18 @@ TEST_CASE("an average follows slowly, and not while the flag is up") {
   CHECK(average.data == std::vector<double>{1, 4});
 }
 
+TEST_CASE("a photo is halved, mirrored and normalised, one whose box does not fit is NaN") {
+  // one row of four pixels: red 0 80 160 240, green 8 less two each, blue 255
+  Values<uint8_t> pixels({12}, {0, 8, 255, 80, 6, 255, 160, 4, 255, 240, 2, 255});
+  Values<int64_t> boxes({2, 12}, {0, 4, 1, 0, 0, 4, 1, 2, 1, 0, 0, 1,  //
+                                  1, 4, 1, 0, 0, 4, 1, 2, 1, 0, 0, 1});
+  Values y({2, 1, 2, 3});
+  CHECK(run(ResizeImagesArgs{pixels, boxes, y, {0, 0, 0.5}, {1.0 / 255, 2.0 / 255, 0.25}}) == Status::ok);
+  // weights 3/7 3/7 1/7 at the edge: the first pixel is (240 + 160) · 3/7 + 80 / 7 from the right
+  const double red[] = {(3 * 240 + 3 * 160 + 80) / 7.0, (3 * 0 + 3 * 80 + 160) / 7.0};
+  const double green[] = {(3 * 2 + 3 * 4 + 6) / 7.0, (3 * 8 + 3 * 6 + 4) / 7.0};
+  check_close(y.data, {red[0], green[0] / 2, 2, red[1], green[1] / 2, 2, kNaN, kNaN, kNaN, kNaN, kNaN, kNaN});
+}
+
 }  // namespace
 }  // namespace graft::test
