@@ -38,6 +38,8 @@ train::TrainConfig config_of(const TrainSettings& s) {
           .momentum = s.momentum,
           .nesterov = s.nesterov,
           .weight_decay = s.weight_decay,
+          .clip_norm = s.clip_norm,
+          .ema = s.ema,
           .schedule = kind_of(s.schedule),
           .warmup_steps = s.warmup_steps,
           .step_epochs = s.step_epochs,

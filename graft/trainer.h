@@ -28,6 +28,8 @@ struct TrainSettings {
   double weight_decay = 1e-4;  // not on biases and norms
   double momentum = 0.9;       // SGD's
   bool nesterov = false;
+  double clip_norm = 0;  // longer gradients, all together, are shortened to it; 0: none is
+  double ema = 0;        // decay (0.999, say) of an average of the weights, validated and saved in their place; 0: none
   Schedule schedule = Schedule::cosine;
   int64_t warmup_steps = 0;  // in which the learning rate grows to its value
   int64_t step_epochs = 30;  // Schedule::step: every so many epochs …

@@ -275,6 +275,12 @@ void add_how(CLI::App& app, TrainCommand& o) {
   group(add_number(app, "--beta1", c.beta1, {0, 0.9999999}, "Of adamw"));
   group(add_number(app, "--beta2", c.beta2, {0, 0.9999999}, "Of adamw"));
   group(add_number(app, "--eps", c.eps, {0, 1}, "Of adamw"));
+  group(with_placeholder(
+      add_number(app, "--clip-norm", c.clip_norm, {0, kMany}, "Shorten gradients that are longer than this, together"),
+      "NORM", "off"));
+  group(with_placeholder(add_number(app, "--ema", c.ema, {0, 0.9999999},
+                                    "Validate and save an average of the weights with this decay, 0.999 say"),
+                         "DECAY", "off"));
   group(add_choice<train::ScheduleKind>(app, "--schedule", c.schedule,
                                         {{"constant", train::ScheduleKind::constant},
                                          {"cosine", train::ScheduleKind::cosine},

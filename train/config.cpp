@@ -13,8 +13,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ScheduleKind, {{ScheduleKind::constant, "constant"}
                                             {ScheduleKind::step, "step"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, dataset, trunk, classes, freeze, train, seed, epochs, batch,
                                    optimizer, learning_rate, momentum, nesterov, beta1, beta2, eps, weight_decay,
-                                   schedule, warmup_steps, step_epochs, step_factor, label_smoothing, augment,
-                                   min_crop_area, validation_fraction, given_split)
+                                   clip_norm, ema, schedule, warmup_steps, step_epochs, step_factor, label_smoothing,
+                                   augment, min_crop_area, validation_fraction, given_split)
 
 void check(const TrainConfig& c) {
   const auto between = [](const char* what, double value, double low, double high) {
@@ -32,6 +32,8 @@ void check(const TrainConfig& c) {
   between("beta2", c.beta2, 0, 0.9999999);
   between("eps", c.eps, 0, 1);
   between("the weight decay", c.weight_decay, 0, 1e6);
+  between("the norm that gradients are clipped to", c.clip_norm, 0, 1e12);
+  between("the decay of the average", c.ema, 0, 0.9999999);
   between("the step factor", c.step_factor, 0, 1);
   between("the label smoothing", c.label_smoothing, 0, 1);
   between("the smallest crop", c.min_crop_area, 1e-3, 1);

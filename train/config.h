@@ -27,6 +27,8 @@ struct TrainConfig {
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adamw
   double weight_decay = 1e-4;                     // not on biases and norms
+  double clip_norm = 0;                           // longer gradients, all together, are shortened to it; 0: none is
+  double ema = 0;  // decay of the average of the weights that is validated and saved; 0: the weights themselves are
 
   ScheduleKind schedule = ScheduleKind::cosine;
   int64_t warmup_steps = 0;

@@ -15,6 +15,35 @@ Optimizer::Optimizer(const TrainConfig& config, const FlatParameters& parameters
   } else if (config_.momentum > 0) {
     state_ = {{"momentum", parameters_.zeros()}};
   }
+  const Tensor& values = parameters_.values();
+  if (config_.ema > 0) {
+    const Tensor average = parameters_.zeros();
+    average.device().copy(average.view().data, values.view().data, values.bytes());
+    state_["average"] = average;
+  }
+  if (config_.clip_norm > 0) {
+    norm_ = full(values.shared_device(), {1}, 0, values.dtype());
+    factor_ = full(values.shared_device(), {1}, 1, values.dtype());
+  }
+}
+
+std::optional<models::Network> Optimizer::averaged(const models::Network& network) const {
+  const auto average = state_.find("average");
+  if (average == state_.end()) return {};
+  models::Network with_averages = network;
+  for (size_t i = 0; i < parameters_.entries().size(); ++i)
+    with_averages.replace(parameters_.entries()[i].name, parameters_.part(average->second, i));
+  return with_averages;
+}
+
+void Optimizer::check_gradients(const StepState& state) const {
+  const Tensor& gradients = parameters_.gradients();
+  if (config_.clip_norm > 0) {
+    gradients.device().run(ClipFactorArgs{
+        .gradient = gradients, .flag = state.flag, .norm = norm_, .factor = factor_, .max_norm = config_.clip_norm});
+  } else {
+    gradients.device().run(CheckFiniteArgs{.x = gradients, .flag = state.flag});
+  }
 }
 
 std::map<std::string, Tensor> Optimizer::buffers() const {
@@ -35,6 +64,7 @@ void Optimizer::step(const StepState& state) const {
                            .learning_rate = state.learning_rate,
                            .step = state.step,
                            .flag = state.flag,
+                           .gradient_factor = factor_,
                            .parameter = part(parameters_.values()),
                            .m = part(state_.at("exp_avg")),
                            .v = part(state_.at("exp_avg_sq")),
@@ -47,6 +77,7 @@ void Optimizer::step(const StepState& state) const {
                          .learning_rate = state.learning_rate,
                          .step = state.step,
                          .flag = state.flag,
+                         .gradient_factor = factor_,
                          .parameter = part(parameters_.values()),
                          .velocity = config_.momentum > 0 ? part(state_.at("momentum")) : Tensor{},
                          .momentum = config_.momentum,
@@ -55,6 +86,11 @@ void Optimizer::step(const StepState& state) const {
     }
   }
   parameters_.values().storage()->changed();
+  if (const auto average = state_.find("average"); average != state_.end()) {
+    device.run(EmaArgs{
+        .parameter = parameters_.values(), .flag = state.flag, .average = average->second, .decay = config_.ema});
+    average->second.storage()->changed();
+  }
 }
 
 }  // namespace graft::train

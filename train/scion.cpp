@@ -19,6 +19,7 @@ Scion::Scion(models::Network& network, const models::FreezePlan& freeze, const R
       rootstock_(rootstock),
       config_(config),
       optimizer_(optimizer),
+      averaged_(optimizer.averaged(network)),
       state_(state),
       labels_(full(network.device(), {rootstock.image_shape()[0]}, 0, DType::i64)) {}
 
@@ -44,7 +45,7 @@ StepPlan& Scion::training_plan(int64_t n) {
 
   // Everything is looked at before anything moves.
   device.run(CheckFiniteArgs{.x = loss, .flag = state_.flag});
-  device.run(CheckFiniteArgs{.x = parameters.gradients(), .flag = state_.flag});
+  optimizer_.check_gradients(state_);
   optimizer_.step(state_);
   for (const models::PendingStatistics& s : walked.statistics) {
     device.run(UpdateRunningStatsArgs{.mean = s.mean,
@@ -74,11 +75,11 @@ Scion::Result Scion::step(const std::vector<int64_t>& labels, double learning_ra
 void Scion::compile() {
   const Shape& images = rootstock_.image_shape();
   const models::Graph& graph = network_.graph();
-  compiled_.emplace(network_, models::make_plan(graph, {.taps = {graph.outputs[0].node},
-                                                        .inputs = freeze_.taps,
-                                                        .batch = images[0],
-                                                        .height = images[1],
-                                                        .width = images[2]}));
+  compiled_.emplace(answering(), models::make_plan(graph, {.taps = {graph.outputs[0].node},
+                                                           .inputs = freeze_.taps,
+                                                           .batch = images[0],
+                                                           .height = images[1],
+                                                           .width = images[2]}));
   logits_ = empty(network_.device(), compiled_->output_shape(0));
 }
 

@@ -1,6 +1,7 @@
 // The scion: the part of a network above the graft line. A training step is recorded once for every number of images
 // that occurs (a full batch, and the rest at the end of an epoch), and planned; after that it only executes. Prediction
-// runs on a piece compiled from the same parameters, which packs them anew when a step has changed them.
+// runs on a piece compiled from the same parameters, or from their average where one is made; it packs them anew when a
+// step has changed them.
 #pragma once
 #include <map>
 #include <memory>
@@ -32,6 +33,9 @@ class Scion {
   // The same loss and logits in inference mode, without a step.
   Result predict(const std::vector<int64_t>& labels);
 
+  // The network that predicts and is worth saving: with the average of its weights where one is made.
+  const models::Network& answering() const { return averaged_ ? *averaged_ : network_; }
+
   // Of a step for `n` images: recorded now if it was not yet.
   const StepPlanStatistics& statistics(int64_t n);
 
@@ -45,6 +49,7 @@ class Scion {
   const Rootstock& rootstock_;
   const TrainConfig& config_;
   const Optimizer& optimizer_;
+  std::optional<models::Network> averaged_;
   StepState& state_;
   Tensor labels_;
   std::map<int64_t, StepPlan> training_;           // by number of images

@@ -280,7 +280,7 @@ void Trainer::write_output() {
   info.training = to_json(options_.config);
   info.made_by = made_by(options_.device.get());
   io::GraftFileWriter writer(options_.output);
-  const auto above = parts_->network.reader();
+  const auto above = parts_->scion.answering().reader();
   write_model(writer, info, [&](const std::string& tensor, int64_t first, int64_t count, float* out) {
     if (parts_->network.has(tensor)) return above(tensor, first, count, out);
     options_.from->read(tensor, first, count, out);

@@ -1,7 +1,8 @@
 // Trains a network on photos: what is frozen is compiled, what trains is planned, and where the run stands is kept on
 // disk.
 //
-// Files: `output` is the whole network of the best epoch so far (validation accuracy, then loss); `output` with .last
+// Files: `output` is the whole network of the best epoch so far (validation accuracy, then loss), its weights averaged
+// if the configuration says so, as they were when they were validated; `output` with .last
 // before its extension is the checkpoint of where the run is, written at its start, at most every `checkpoint_seconds`
 // and at the end. So the checkpoint is always of the run that wrote `output` last, or of a later one.
 #pragma once

@@ -164,6 +164,8 @@ TEST_CASE("a trainer takes the optimiser and the schedule it is told") {
   CHECK(losses([](TrainSettings& s) { s.optimizer = Optimizer::sgd; }) != plain);
   CHECK(losses([](TrainSettings& s) { s.schedule = Schedule::constant; }) != plain);
   CHECK(losses([](TrainSettings& s) { s.warmup_steps = 5; }) != plain);
+  CHECK(losses([](TrainSettings& s) { s.clip_norm = 0.01; }) != plain);
+  CHECK(losses([](TrainSettings& s) { s.ema = 0.5; }) == plain);  // steps are the same, what is saved is not
   const auto cropped = losses([](TrainSettings& s) { s.augment = true; });
   CHECK(losses([](TrainSettings& s) { s.augment = true, s.min_crop = 0.9; }) != cropped);
   const auto sgd = [&](auto&& change) {

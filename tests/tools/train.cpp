@@ -80,6 +80,13 @@ TEST_CASE("by default the trunk is frozen and the head is new") {
   const graft::train::ModelFile sse4(folder / "sse4.h5");
   CHECK(Json::parse(sse4.info().made_by)["instruction_set"] == "sse4");
 
+  const auto averaged = run_graft({"train", "squares", "--from", "tiny.h5", "-o", "averaged.h5", "--epochs", "1",
+                                   "--clip-norm", "0.5", "--ema", "0.9", "--json"},
+                                  {.folder = folder.path()});
+  REQUIRE(averaged.code == 0);
+  CHECK(lines_of(averaged.out)[0]["config"]["clip_norm"] == 0.5);
+  CHECK(lines_of(averaged.out)[0]["config"]["ema"] == 0.9);
+
   // all of it: other weights move, running statistics too
   const auto all =
       run_graft({"train", "squares", "--from", "tiny.h5", "-o", "all", "--epochs", "1", "--train", "*", "--json"},

@@ -40,4 +40,10 @@ TEST_CASE("configurations that make no sense are refused with the file's name") 
   c = some_config();
   c.learning_rate = -1;
   CHECK_THROWS_WITH(check(c), Contains("learning rate"));
+  c = some_config();
+  c.ema = 1;
+  CHECK_THROWS_WITH(check(c), Contains("average"));
+  c = some_config();
+  c.clip_norm = -1;
+  CHECK_THROWS_WITH(check(c), Contains("clipped"));
 }

@@ -143,6 +143,94 @@ TEST_CASE("a step that is not finite moves nothing") {
   }
 }
 
+namespace {
+
+std::vector<std::vector<float>> trained_values(const Setup& s) {
+  std::vector<std::vector<float>> values;
+  for (const TrainedParameter& p : s.trained->entries()) values.push_back(p.tensor.to_vector<float>());
+  return values;
+}
+
+double length(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    for (size_t k = 0; k < a[i].size(); ++k) sum += std::pow(static_cast<double>(a[i][k]) - b[i][k], 2);
+  return std::sqrt(sum);
+}
+
+TrainConfig plain_sgd(double clip_norm) {
+  return {.classes = {"a", "b", "c"},
+          .batch = 6,
+          .optimizer = OptimizerKind::sgd,
+          .momentum = 0,
+          .weight_decay = 0,
+          .clip_norm = clip_norm};
+}
+
+}  // namespace
+
+TEST_CASE("a step along a long gradient is as long as it may be, along a short one as it is") {
+  for (const auto& make_device : {+[] { return test::reference_device(); }, +[] { return test::cpu_device(); }}) {
+    const auto after_step = [&](double clip_norm) {
+      Setup s(plain_sgd(clip_norm), {}, make_device());
+      const auto before = trained_values(s);
+      s.step(0.5);
+      const auto after = trained_values(s);
+      return std::pair(after, length(after, before) / 0.5);
+    };
+    const auto [free, norm] = after_step(0);
+    REQUIRE(norm > 0.1);
+    CHECK(after_step(norm / 8).second == Approx(norm / 8).epsilon(1e-4));
+    CHECK(after_step(norm * 2).first == free);  // to the bit
+  }
+}
+
+TEST_CASE("clipping looks for what is not finite in the same pass") {
+  Setup s(plain_sgd(1));
+  s.step();
+  std::map<Primitive, int> calls;
+  s.device->observer = [&](Primitive p, const char*) { ++calls[p]; };
+  s.step();
+  CHECK(calls[Primitive::clip_factor] == 1);
+  CHECK(calls[Primitive::check_finite] == 1);  // the loss
+  const auto before = trained_values(s);
+  s.images[5] = std::numeric_limits<float>::quiet_NaN();
+  s.step();
+  CHECK(s.state->flag.item() == 1);
+  CHECK(trained_values(s) == before);
+}
+
+TEST_CASE("an average follows the weights, predicts, and keeps still while the flag is up") {
+  TrainConfig config = config_with(OptimizerKind::adamw);
+  config.ema = 0.75;
+  Setup s(config);
+  std::vector<double> expected;
+  const auto weight = [&] { return s.network.get("fc.weight"); };
+  for (const float w : weight()) expected.push_back(w);
+  for (int step = 0; step < 3; ++step) {
+    s.step();
+    for (size_t i = 0; i < expected.size(); ++i) expected[i] = 0.75 * expected[i] + 0.25 * weight()[i];
+  }
+  const auto averaged = s.scion->answering().get("fc.weight");
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(averaged[i] == Approx(expected[i]).margin(1e-6));
+  CHECK(averaged != weight());
+
+  s.rootstock->run(s.images.data(), 6);
+  for (int steps = 0; steps < 2; ++steps) {  // the piece packs the average anew after a step
+    const auto predicted = s.scion->predict(s.labels());
+    const auto walked =
+        s.scion->answering().walk({.given = s.rootstock->values(6), .wanted = {s.graph.outputs[0].node}});
+    const auto logits = walked.values[0].to_vector<float>();
+    for (size_t i = 0; i < logits.size(); ++i)
+      CHECK(predicted.logits[i] == Approx(logits[i]).epsilon(1e-5).margin(1e-5));
+    s.step();
+  }
+  const auto before = s.scion->answering().get("fc.weight");
+  s.images[5] = std::numeric_limits<float>::quiet_NaN();
+  s.step();
+  CHECK(s.scion->answering().get("fc.weight") == before);
+}
+
 // Constant zeros have no variance: a batch norm hides its scale in the forward pass, and not in the backward one.
 TEST_CASE("an infinite gradient under a finite loss stops the step") {
   Setup s(config_with(OptimizerKind::sgd));
@@ -185,7 +273,7 @@ TEST_CASE("a step checks and moves parameters in a call for each group") {
   s.step();
   CHECK(calls[Primitive::adamw] == 2);         // weights, and what does not decay
   CHECK(calls[Primitive::check_finite] == 2);  // the loss, all gradients
-  CHECK(calls[Primitive::cast] == 0);    // every gradient was made in its place
+  CHECK(calls[Primitive::cast] == 0);          // every gradient was made in its place
 }
 
 TEST_CASE("a step allocates nothing") {

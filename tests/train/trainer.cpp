@@ -109,21 +109,50 @@ TEST_CASE("a batch larger than the data set costs what all photos at once cost")
 
 TEST_CASE("a run that is stopped within an epoch goes on to the same bytes") {
   const Photos photos;
-  const TrainOptions whole = photos.options("whole.h5");
-  Trainer(whole).run({});
+  const auto check = [&](const TrainConfig& config) {
+    TrainOptions whole = photos.options("whole.h5");
+    whole.config = config;
+    Trainer(whole).run({});
 
-  TrainOptions parts = photos.options("parts.h5");
-  std::atomic<bool> stop = false;
-  parts.stop = &stop;
-  const auto stop_half_way = [&](const TrainProgress& p) {
-    if (p.epoch == 2 && p.images == 8 && std::string(p.phase) == "train") stop = true;
+    TrainOptions parts = photos.options("parts.h5");
+    parts.config = config;
+    std::atomic<bool> stop = false;
+    parts.stop = &stop;
+    const auto stop_half_way = [&](const TrainProgress& p) {
+      if (p.epoch == 2 && p.images == 8 && std::string(p.phase) == "train") stop = true;
+    };
+    CHECK(Trainer(parts).run({.progress = stop_half_way, .epoch = {}, .skipped = {}}).end == TrainEnd::interrupted);
+    stop = false;
+    parts.resume = true;
+    CHECK(Trainer(parts).run({}).end == TrainEnd::finished);
+    CHECK(bytes_of(parts.output) == bytes_of(whole.output));
+    CHECK(bytes_of(checkpoint_path(parts.output)) == bytes_of(checkpoint_path(whole.output)));
   };
-  CHECK(Trainer(parts).run({.progress = stop_half_way, .epoch = {}, .skipped = {}}).end == TrainEnd::interrupted);
-  stop = false;
-  parts.resume = true;
-  CHECK(Trainer(parts).run({}).end == TrainEnd::finished);
-  CHECK(bytes_of(parts.output) == bytes_of(whole.output));
-  CHECK(bytes_of(checkpoint_path(parts.output)) == bytes_of(checkpoint_path(whole.output)));
+  TrainConfig config = photos.options("whole.h5").config;
+  check(config);
+  config.ema = 0.5;
+  config.clip_norm = 0.25;
+  check(config);
+}
+
+TEST_CASE("what is saved is the average of the weights, if one is made") {
+  const Photos photos;
+  for (const double ema : {0.0, 0.5}) {
+    TrainOptions options = photos.options("out.h5");
+    options.config.epochs = 1;
+    options.config.ema = ema;
+    Trainer(options).run({});
+    const auto saved = ModelFile(options.output).read_all("fc.bias");
+    const io::GraftFile checkpoint(checkpoint_path(options.output));
+    const auto in_checkpoint = [&](const std::string& name) {
+      const auto bytes = checkpoint.read_raw(name).elements;
+      const auto* values = reinterpret_cast<const float*>(bytes.data());
+      return std::vector<float>(values, values + bytes.size() / sizeof(float));
+    };
+    CHECK((saved == in_checkpoint("training/parameters/fc.bias")) == (ema == 0));
+    CHECK(checkpoint.contains("training/optimizer/average/fc.bias") == (ema > 0));
+    if (ema > 0) CHECK(saved == in_checkpoint("training/optimizer/average/fc.bias"));
+  }
 }
 
 TEST_CASE("a run that dies before its first checkpoint is due is resumed, not the one it replaces") {
