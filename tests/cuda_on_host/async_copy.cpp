@@ -20,7 +20,7 @@ namespace {
 struct Copy {
   void* to;
   const void* from;
-  size_t bytes;
+  size_t bytes, source_bytes;
   Site site;
 };
 struct Queue {
@@ -36,7 +36,8 @@ Queue& mine() { return queues[running_thread().thread]; }
 void note(const Copy& copy, const void* pc) {
   if (!kRaceBuild) return;
   checking = true;  // whatever the harness's code did, these are the kernel's
-  race_checker().kernel_access(reinterpret_cast<uintptr_t>(copy.from), copy.bytes, Access::read, pc);
+  if (copy.source_bytes > 0)
+    race_checker().kernel_access(reinterpret_cast<uintptr_t>(copy.from), copy.source_bytes, Access::read, pc);
   race_checker().kernel_access(reinterpret_cast<uintptr_t>(copy.to), copy.bytes, Access::write, pc);
   checking = false;
 }
@@ -44,7 +45,8 @@ void note(const Copy& copy, const void* pc) {
 void run(const std::vector<Copy>& group, const void* pc) {
   for (const auto& copy : group) {
     note(copy, pc);
-    std::memcpy(copy.to, copy.from, copy.bytes);
+    std::memset(copy.to, 0, copy.bytes);
+    std::memcpy(copy.to, copy.from, copy.source_bytes);
   }
 }
 
@@ -65,7 +67,7 @@ void end_async_copies() {
                                describe(group.front().site)));
 }
 
-void async_copy(void* shared, const void* global, size_t bytes, Site site) {
+void async_copy(void* shared, const void* global, size_t bytes, size_t source_bytes, Site site) {
   const HarnessScope harness;
   const auto to = reinterpret_cast<uintptr_t>(shared), from = reinterpret_cast<uintptr_t>(global);
   if ((bytes != 4 && bytes != 8 && bytes != 16) || to % bytes || from % bytes)
@@ -73,7 +75,9 @@ void async_copy(void* shared, const void* global, size_t bytes, Site site) {
         fmt::format("misaligned async_copy of {} bytes from {:#x} to {:#x} at {}", bytes, from, to, describe(site)));
   if (!shared_stretch().holds(to))
     give_up_grid(fmt::format("async_copy at {} writes to {:#x}, which is no shared memory", describe(site), to));
-  const Copy copy{shared, global, bytes, site};
+  if (source_bytes > bytes)
+    give_up_grid(fmt::format("async_copy of {} bytes of {} at {}", source_bytes, bytes, describe(site)));
+  const Copy copy{shared, global, bytes, source_bytes, site};
   note(copy, __builtin_return_address(0));
   std::memset(shared, 0xff, bytes);  // who reads before the wait reads this
   if (kRaceBuild) shared_stretch().set_states(to, bytes, ByteState::unwritten);

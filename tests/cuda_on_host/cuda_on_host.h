@@ -19,6 +19,7 @@
 #include <type_traits>
 
 #include "tests/cuda_on_host/device_functions.h"
+#include "tests/cuda_on_host/tensor_cores.h"
 
 #undef __launch_bounds__
 #define __launch_bounds__(...)
@@ -75,8 +76,13 @@ void note_store(const void*, size_t bytes, std::source_location);
 void note_shared(const void*, size_t bytes, std::source_location);
 
 // cp.async: a copy from global to shared memory which has happened for sure only after the calling thread waited for
-// its group. Here it happens then, and not before. bytes: 4, 8 or 16.
-void async_copy(void* shared, const void* global, size_t bytes, std::source_location = std::source_location::current());
+// its group. Here it happens then, and not before. bytes: 4, 8 or 16; behind `source_bytes` of the source come zeros.
+void async_copy(void* shared, const void* global, size_t bytes, size_t source_bytes,
+                std::source_location = std::source_location::current());
+inline void async_copy(void* shared, const void* global, size_t bytes,
+                       std::source_location site = std::source_location::current()) {
+  async_copy(shared, global, bytes, bytes, site);
+}
 void async_commit();              // cp.async.commit_group
 void async_wait(size_t pending);  // cp.async.wait_group: all but the newest `pending` groups are done
 
