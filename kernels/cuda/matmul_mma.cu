@@ -6,38 +6,24 @@
 //
 // ptxas, sm_80 and sm_90, no spill: see resources.txt.
 #include "kernels/cuda/mma_launchers.h"
+#include "kernels/cuda/mma_matrix.h"
 #include "kernels/cuda/mma_product.h"
 
 namespace graft::cuda {
 
-// op(a), or op(b) transposed: [extent, depth].
-template <typename T, bool kDepthMajorAxis>
-struct MmaMatrix {
-  static constexpr bool kDepthMajor = kDepthMajorAxis;
-  using Index = int64_t;  // offset of a row or column; negative: outside
-  using Step = int64_t;
-
-  const T* data;
-  int64_t extent, depth;
-  bool vector;
-
-  __device__ void enter_group(int64_t) {}
-  __device__ Index index(int64_t i) const { return i < extent ? i * (kDepthMajor ? depth : 1) : -1; }
-  __device__ Step step(int64_t k) const { return k < depth ? k * (kDepthMajor ? 1 : extent) : -1; }
-  __device__ const T* at(Index i, Step k) const { return (i | k) >= 0 ? data + i + k : nullptr; }
-};
-
 template <bool kDepthMajor, typename T>
 MmaMatrix<T, kDepthMajor> mma_matrix(const TensorView& view, int64_t extent, int64_t depth) {
   const auto* data = view.as<T>();
-  return {data, extent, depth, (kDepthMajor ? depth : extent) % kChunk == 0 && all_aligned(data)};
+  const int64_t line = kDepthMajor ? depth : extent;
+  return {data, extent, depth, line, 0, line % kChunk == 0 && all_aligned(data)};
 }
 
 MmaShape shape_of(const MatmulArgs& a) {
-  return {.rows = a.y.shape[0], .columns = a.y.shape[1], .depth = a.a.shape[a.transpose_a ? 0 : 1]};
+  return {
+      .rows = a.y.shape[0], .columns = a.y.shape[1], .depth = a.a.shape[a.transpose_a ? 0 : 1], .results = a.y.numel()};
 }
 
-int64_t matmul_mma_workspace(const MatmulArgs& a) { return mma_workspace(shape_of(a)); }
+int64_t matmul_mma_workspace(const MatmulArgs& a) { return plan_of(shape_of(a)).workspace_bytes(); }
 
 template <typename T>
 Status matmul_mma(CallContext& call, const MatmulArgs& a) {
@@ -47,16 +33,16 @@ Status matmul_mma(CallContext& call, const MatmulArgs& a) {
                          .bias = a.bias.as<float>(),
                          .residual = nullptr,
                          .activation = a.activation,
-                         .rows = s.rows,
-                         .columns = s.columns,
-                         .stride = s.columns,
-                         .y_group = s.columns};
-  const auto multiply = [&](const auto& left) {
-    return a.transpose_b ? mma_product(call, "matmul_mma", left, mma_matrix<true, T>(a.b, s.columns, s.depth), out, s)
-                         : mma_product(call, "matmul_mma", left, mma_matrix<false, T>(a.b, s.columns, s.depth), out, s);
+                         .stride = s.columns};
+  const auto multiply = [&](const auto& left, const auto& right) {
+    return mma_product<T>(call, "matmul_mma", MmaProblem{left, right, out}, s);
   };
-  return a.transpose_a ? multiply(mma_matrix<false, T>(a.a, s.rows, s.depth))
-                       : multiply(mma_matrix<true, T>(a.a, s.rows, s.depth));
+  const auto with_left = [&](const auto& left) {
+    return a.transpose_b ? multiply(left, mma_matrix<true, T>(a.b, s.columns, s.depth))
+                         : multiply(left, mma_matrix<false, T>(a.b, s.columns, s.depth));
+  };
+  return a.transpose_a ? with_left(mma_matrix<false, T>(a.a, s.rows, s.depth))
+                       : with_left(mma_matrix<true, T>(a.a, s.rows, s.depth));
 }
 template Status matmul_mma<__nv_bfloat16>(CallContext&, const MatmulArgs&);
 template Status matmul_mma<__half>(CallContext&, const MatmulArgs&);

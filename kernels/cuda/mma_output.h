@@ -7,32 +7,34 @@
 
 namespace graft::cuda {
 
-// y [rows, stride]: groups side by side along a row, or, y_group being rows · stride, one under the other.
 template <typename T>
 struct MmaOutput {
   void* y;
-  bool f32;                       // y's elements: floats, or T
-  const float* bias;              // of a column; nullptr: none
-  const T* residual;              // as y, of T; nullptr: none
-  Activation activation;          // of the whole sum
-  int64_t rows, columns, stride;  // of one group
-  int64_t y_group;                // elements from group to group
-  bool vector;                    // four elements at a time: aligned, in whole fours
+  bool f32;               // y's elements: floats, or T
+  const float* bias;      // of a column; nullptr: none
+  const T* residual;      // as y, of T; nullptr: none
+  Activation activation;  // of the whole sum
+  int64_t stride;         // from row to row
+  int64_t batch_offset;   // from the results of one batch to the next's
+  int64_t batch_columns;  // and in bias
+  bool vector;            // four elements at a time: aligned, in whole fours
 
-  // What the results of one group lie in.
-  __device__ void enter_group(int64_t group) {
-    y = f32 ? static_cast<void*>(static_cast<float*>(y) + group * y_group) : static_cast<T*>(y) + group * y_group;
-    if (bias != nullptr) bias += group * columns;
-    if (residual != nullptr) residual += group * y_group;
+  // y and what goes with it begin where the batch's results do.
+  __device__ void enter_batch(int64_t batch) { move(batch * batch_offset, batch * batch_columns); }
+  __device__ int64_t row(int64_t i) const { return i * stride; }  // where it begins; negative: nowhere
+  __device__ void move(int64_t elements, int64_t columns) {
+    y = f32 ? static_cast<void*>(static_cast<float*>(y) + elements) : static_cast<T*>(y) + elements;
+    if (bias != nullptr) bias += columns;
+    if (residual != nullptr) residual += elements;
   }
 };
 
 inline constexpr int kOutputs = 4;  // elements a thread finishes at a time
 using Outputs = Vector<float, kOutputs>;
 
+// `at` counts elements of y.
 template <typename T, int kN>
-__device__ void finish(const MmaOutput<T>& out, Vector<float, kN> sum, int64_t row, int64_t column) {
-  const int64_t at = row * out.stride + column;
+__device__ void finish(const MmaOutput<T>& out, Vector<float, kN> sum, int64_t at, int64_t column) {
   if (out.bias != nullptr) {
     const Vector<float, kN> bias = load_vector<kN>(out.bias + column, out.vector);
 #pragma unroll
@@ -58,9 +60,9 @@ __device__ void finish(const MmaOutput<T>& out, Vector<float, kN> sum, int64_t r
 // A fragment's rows lie eight lanes apart; in 16 rows of a warp's quarter, by way of shared memory, they become rows
 // that a half or a quarter of the warp writes together. The pad of 8 words lets both ways pass without conflict: pairs
 // are written by four rows at once, words 8·row + 2·t of 32.
-template <typename T, int kQuarter, int kRows, int kColumns>
-__device__ void store_sums(const MmaOutput<T>& out, const FragmentC (&c)[kRows][kColumns], void* shared, int64_t row,
-                           int64_t column) {
+template <int kQuarter, typename Output, int kRows, int kColumns>
+__device__ void store_sums(const Output& out, const FragmentC (&c)[kRows][kColumns], void* shared, int64_t row,
+                           int64_t column, int64_t rows, int64_t columns) {
   constexpr int kStride = kQuarter + 8, kLanes = kQuarter / kOutputs, kRowsAtOnce = kWarpLanes / kLanes;
   const int lane = threadIdx.x % kWarpLanes, group = lane / 4, member = lane % 4;
   float* const mine = static_cast<float*>(shared) + threadIdx.x / kWarpLanes * 16 * kStride;
@@ -79,14 +81,15 @@ __device__ void store_sums(const MmaOutput<T>& out, const FragmentC (&c)[kRows][
 #pragma unroll 1
     for (int r = lane / kLanes; r < 16; r += kRowsAtOnce) {
       const Outputs sums = load_shared(reinterpret_cast<const Outputs*>(mine + r * kStride + lane % kLanes * kOutputs));
-      const int64_t out_row = row + 16 * m + r;
-      if (out_row >= out.rows) break;
+      const int64_t out_row = row + 16 * m + r, at = out_row < rows ? out.row(out_row) : -1;
+      if (at < 0) continue;
       if (out.vector) {
-        if (out_column < out.columns) finish(out, sums, out_row, out_column);
+        if (out_column < columns) finish(out, sums, at + out_column, out_column);
       } else {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i)
-          if (out_column + i < out.columns) finish(out, Vector<float, 1>{{sums.at[i]}}, out_row, out_column + i);
+          if (out_column + i < columns)
+            finish(out, Vector<float, 1>{{sums.at[i]}}, at + out_column + i, out_column + i);
       }
     }
   }
@@ -96,10 +99,10 @@ __device__ void store_sums(const MmaOutput<T>& out, const FragmentC (&c)[kRows][
 
 inline constexpr int kSumThreads = 256;
 
-// `parts` [splits, rows, columns] of one matrix, bias along its columns. A thread: four neighbours, or one.
+// `parts` [splits, n], n being y's elements in rows of out.stride. A thread: four neighbours, or one.
 template <typename T>
-__global__ __launch_bounds__(kSumThreads) void sum_splits_kernel(const float* parts, int splits, MmaOutput<T> out) {
-  const int64_t n = out.rows * out.columns;
+__global__ __launch_bounds__(kSumThreads) void sum_splits_kernel(const float* parts, int64_t n, int splits,
+                                                                 MmaOutput<T> out) {
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * kSumThreads + threadIdx.x;
   if (out.vector) {
     const int64_t at = thread * kOutputs;
@@ -110,12 +113,12 @@ __global__ __launch_bounds__(kSumThreads) void sum_splits_kernel(const float* pa
 #pragma unroll
       for (int i = 0; i < kOutputs; ++i) sum.at[i] += part.at[i];
     }
-    finish(out, sum, at / out.columns, at % out.columns);
+    finish(out, sum, at, at % out.stride);
   } else {
     if (thread >= n) return;
     Vector<float, 1> sum = {{load(parts + thread)}};
     for (int s = 1; s < splits; ++s) sum.at[0] += load(parts + s * n + thread);
-    finish(out, sum, thread / out.columns, thread % out.columns);
+    finish(out, sum, thread, thread % out.stride);
   }
 }
 

@@ -1,5 +1,5 @@
-// y = act(a · bᵀ + bias + residual) on tensor cores for any operands (mma_tile.h) and groups of them: how a product is
-// cut into blocks, and the kernel. All choices follow from the shape, so the same call gives the same bits.
+// y = act(a · bᵀ + bias + residual) on tensor cores for any operands (mma_tile.h), and batches of such products: how
+// they are cut into blocks, and the kernel. All choices follow from the shape, so the same call gives the same bits.
 //
 // Memory traffic: each block reads its rows of a and b once, so a goes through L2 columns / tile times and b
 // rows / tile times. Blocks that run at the same time share a strip of b's rows that L2 holds and walk down a, which is
@@ -16,27 +16,32 @@ namespace graft::cuda {
 inline constexpr int kLargeTile = 128, kSmallTile = 64;
 
 struct MmaShape {
-  int64_t rows, columns, depth, groups = 1;
-  friend constexpr bool operator==(const MmaShape&, const MmaShape&) = default;
+  int64_t rows, columns, depth;
+  int64_t batches = 1;  // groups, or phases of a stride
+  int64_t results = 0;  // elements of y
 };
 
 struct MmaPlan {
+  MmaShape shape;
   int tile = kSmallTile;
-  int64_t row_tiles = 0, column_tiles = 0, groups = 0, steps = 0, steps_per_split = 0, splits = 1;
+  int64_t row_tiles = 0, column_tiles = 0, steps = 0, steps_per_split = 0, splits = 1;
 
-  int64_t blocks() const { return row_tiles * column_tiles * groups * splits; }
+  int64_t blocks() const { return row_tiles * column_tiles * shape.batches * splits; }
+  int64_t workspace_bytes() const {
+    return splits > 1 ? splits * shape.results * static_cast<int64_t>(sizeof(float)) : 0;
+  }
 };
 
 inline MmaPlan plan_of(const MmaShape& s) {
   constexpr int64_t kFewLargeTiles = 32;  // with fewer, small tiles spread better over a hundred multiprocessors
   constexpr int64_t kEnoughBlocks = 256;  // two for each of them
   constexpr int64_t kLeastSteps = 8;      // of a part: what it costs to begin and end one is small beside it
-  MmaPlan p{.groups = s.groups, .steps = ceil_div(s.depth, kMmaDepth)};
+  MmaPlan p{.shape = s, .steps = ceil_div(s.depth, kMmaDepth)};
   const auto cut = [&](int tile) {
     p.tile = tile;
     p.row_tiles = ceil_div(s.rows, tile);
     p.column_tiles = ceil_div(s.columns, tile);
-    return p.row_tiles * p.column_tiles * p.groups;
+    return p.row_tiles * p.column_tiles * s.batches;
   };
   int64_t tiles = 0;
   if (s.rows <= kSmallTile || s.columns <= kSmallTile || (tiles = cut(kLargeTile)) < kFewLargeTiles)
@@ -49,23 +54,17 @@ inline MmaPlan plan_of(const MmaShape& s) {
   return p;
 }
 
-constexpr int64_t mma_output_elements(const MmaShape& s) { return s.rows * s.columns * s.groups; }
-inline int64_t mma_workspace(const MmaShape& s) {
-  const MmaPlan p = plan_of(s);
-  return p.splits > 1 ? p.splits * mma_output_elements(s) * static_cast<int64_t>(sizeof(float)) : 0;
-}
-
 // What a block makes.
 struct MmaBlock {
-  int64_t row, column, group, split;
+  int64_t row, column, batch, split;
 };
 __device__ inline MmaBlock block_of(const MmaPlan& p) {
   constexpr int64_t kStrip = 8;  // tiles of columns that neighbouring blocks share
   int64_t i = blockIdx.x;
   MmaBlock b{};
   const int64_t tiles = p.row_tiles * p.column_tiles;
-  b.split = i / (tiles * p.groups);
-  b.group = i / tiles % p.groups;
+  b.split = i / (tiles * p.shape.batches);
+  b.batch = i / tiles % p.shape.batches;
   i %= tiles;
   const int64_t strip = i / (p.row_tiles * kStrip), first = strip * kStrip;
   const int64_t width = p.column_tiles - first < kStrip ? p.column_tiles - first : kStrip;
@@ -75,54 +74,66 @@ __device__ inline MmaBlock block_of(const MmaPlan& p) {
   return b;
 }
 
-template <typename T, int kTile, typename A, typename B>
-__global__ __launch_bounds__(kMmaThreads, kTile == kLargeTile ? 2 : 4) void mma_kernel(A a, B b, MmaOutput<T> out,
-                                                                                       MmaPlan plan) {
-  using Product = TileProduct<T, kTile, A, B>;
+// The operands of a product and where it goes, of the first batch until another is entered.
+template <typename Left, typename Right, typename Output>
+struct MmaProblem {
+  using A = Left;
+  using B = Right;
+  Left a;
+  Right b;
+  Output out;
+
+  __device__ void enter_batch(int64_t batch) {
+    a.enter_batch(batch);
+    b.enter_batch(batch);
+  }
+  __device__ void enter_output(int64_t batch) { out.enter_batch(batch); }  // when the sums are made
+};
+
+// A batch may have less depth than the others.
+template <typename T, int kTile, typename Problem>
+__global__ __launch_bounds__(kMmaThreads, kTile == kLargeTile ? 2 : 4) void mma_kernel(Problem problem, MmaPlan plan) {
+  using Product = TileProduct<T, kTile, typename Problem::A, typename Problem::B>;
   GRAFT_SHARED(Chunk, stages, [kMmaStages][2][Product::kOperandChunks]);
   const MmaBlock block = block_of(plan);
-  a.enter_group(block.group);
-  b.enter_group(block.group);
+  problem.enter_batch(block.batch);
   const int64_t begin = block.split * plan.steps_per_split, end = begin + plan.steps_per_split;
+  const int64_t steps = (problem.a.depth + kMmaDepth - 1) / kMmaDepth;
   Product product;
-  product.run(stages, a, block.row, b, block.column, begin, end < plan.steps ? end : plan.steps);
+  product.run(stages, problem.a, block.row, problem.b, block.column, begin, end < steps ? end : steps);
 
-  out.enter_group(block.group);
-  if (plan.splits > 1) out.y = static_cast<float*>(out.y) + block.split * plan.groups * out.rows * out.columns;
-  store_sums<T, Product::kQuarter>(out, product.c, stages, block.row + Product::warp_row(),
-                                   block.column + Product::warp_column());
+  problem.enter_output(block.batch);
+  if (plan.splits > 1) problem.out.move(block.split * plan.shape.results, 0);
+  store_sums<Product::kQuarter>(problem.out, product.c, stages, block.row + Product::warp_row(),
+                                block.column + Product::warp_column(), plan.shape.rows, plan.shape.columns);
 }
 
 // `out.vector` is decided here.
-template <typename T, typename A, typename B>
-Status mma_product(CallContext& call, const char* name, const A& a, const B& b, MmaOutput<T> out, const MmaShape& s) {
-  const MmaPlan p = plan_of(s);
-  if (call.workspace_bytes < mma_workspace(s)) return Status::invalid_argument;
-  out.rows = s.rows;
-  out.columns = s.columns;
-  out.vector = s.columns % kOutputs == 0 && all_aligned(out.bias, out.residual, static_cast<const char*>(out.y));
-  MmaOutput<T> sums = out;  // what the blocks write
+template <typename T, typename Problem>
+Status mma_product(CallContext& call, const char* name, Problem problem, const MmaShape& shape) {
+  const MmaPlan p = plan_of(shape);
+  if (call.workspace_bytes < p.workspace_bytes()) return Status::invalid_argument;
+  const bool fours = shape.columns % kOutputs == 0;
+  MmaOutput<T>& out = problem.out;
+  out.vector = fours && all_aligned(out.bias, out.residual, static_cast<const char*>(out.y));
+  const MmaOutput<T> whole = out;  // of the parts' sums
   if (p.splits > 1) {
-    sums.y = call.workspace;
-    sums.f32 = true;
-    sums.bias = nullptr;
-    sums.residual = nullptr;
-    sums.activation = Activation::none;
-    sums.vector = s.columns % kOutputs == 0;
+    out.y = call.workspace;
+    out.f32 = true;
+    out.bias = nullptr;
+    out.residual = nullptr;
+    out.activation = Activation::none;
+    out.vector = fours;
   }
   const LaunchConfig config{name, dim3(static_cast<unsigned>(p.blocks())), dim3(kMmaThreads)};
-  const Status status = p.tile == kLargeTile ? launch(call, config, mma_kernel<T, kLargeTile, A, B>, a, b, sums, p)
-                                             : launch(call, config, mma_kernel<T, kSmallTile, A, B>, a, b, sums, p);
+  const Status status = p.tile == kLargeTile ? launch(call, config, mma_kernel<T, kLargeTile, Problem>, problem, p)
+                                             : launch(call, config, mma_kernel<T, kSmallTile, Problem>, problem, p);
   if (p.splits == 1 || status != Status::ok) return status;
 
-  // The groups of y lie side by side in its rows, or one under the other: either way y is one matrix.
-  const bool side_by_side = out.y_group == s.columns;
-  out.columns = side_by_side ? s.columns * s.groups : s.columns;
-  out.rows = side_by_side ? s.rows : s.rows * s.groups;
-  const int64_t threads = ceil_div(out.rows * out.columns, out.vector ? kOutputs : 1);
-  const Status summed =
-      launch(call, {"sum_splits", dim3(static_cast<unsigned>(ceil_div(threads, kSumThreads))), dim3(kSumThreads)},
-             sum_splits_kernel<T>, static_cast<const float*>(call.workspace), static_cast<int>(p.splits), out);
+  const int64_t threads = ceil_div(shape.results, whole.vector ? kOutputs : 1);
+  const LaunchConfig sums{"sum_splits", dim3(static_cast<unsigned>(ceil_div(threads, kSumThreads))), dim3(kSumThreads)};
+  const Status summed = launch(call, sums, sum_splits_kernel<T>, static_cast<const float*>(call.workspace),
+                               shape.results, static_cast<int>(p.splits), whole);
   call.kernel = name;
   return summed;
 }

@@ -72,6 +72,7 @@ struct OperandTile {
 //   at(Index, Step)      the element's address, nullptr: it is 0
 //   vector               chunks are aligned, and wholly there or wholly not; else they are read element by element
 //   data                 some address of its memory
+//   depth, enter_batch   see mma_product.h
 // The coordinate along which the main loop does not move is looked up once.
 template <typename T, typename Operand, int kExtent>
 class TileLoader {
