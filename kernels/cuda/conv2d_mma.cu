@@ -47,6 +47,7 @@ int64_t conv2d_mma_workspace(const Conv2dArgs& c) { return plan_of(forward_shape
 
 template <typename T>
 Status conv2d_mma(CallContext& call, const Conv2dArgs& c) {
+  if (!is_countable(c.x.shape, c.conv)) return Status::unsupported;
   const MmaShape s = forward_shape(c);
   const auto *x = c.x.as<T>(), *weight = c.weight.as<T>();
   const int64_t channels = c.weight.shape[3];
@@ -90,6 +91,7 @@ int64_t conv2d_backward_weight_mma_workspace(const Conv2dBackwardWeightArgs& c) 
 
 template <typename T>
 Status conv2d_backward_weight_mma(CallContext& call, const Conv2dBackwardWeightArgs& c) {
+  if (!is_countable(c.x.shape, c.conv)) return Status::unsupported;
   const MmaShape s = backward_weight_shape(c);
   const auto *x = c.x.as<T>(), *dy = c.dy.as<T>();
   const MmaMatrix<T, false> gradients{.data = dy,
@@ -211,6 +213,7 @@ int64_t conv2d_backward_data_mma_workspace(const Conv2dBackwardDataArgs& c) {
 
 template <typename T>
 Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs& c) {
+  if (!is_countable(c.dx.shape, c.conv)) return Status::unsupported;
   const auto& [h, w, s] = BackwardDataPlan(c);
   const Shape &dx = c.dx.shape, &dy = c.dy.shape, &weight = c.weight.shape;
   const int64_t outputs = weight[0] / c.conv.groups;

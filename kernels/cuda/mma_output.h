@@ -2,7 +2,6 @@
 // blocks, their sums go to the workspace as they are, and a second kernel adds them, lowest part first.
 #pragma once
 #include "kernels/cuda/activation.h"
-#include "kernels/cuda/convert.h"
 #include "kernels/cuda/mma_tile.h"
 
 namespace graft::cuda {
@@ -41,20 +40,16 @@ __device__ void finish(const MmaOutput<T>& out, Vector<float, kN> sum, int64_t a
     for (int i = 0; i < kN; ++i) sum.at[i] += bias.at[i];
   }
   if (out.residual != nullptr) {
-    const Vector<T, kN> residual = load_vector<kN>(out.residual + at, out.vector);
+    const Vector<float, kN> residual = load_floats<kN>(out.residual + at, out.vector);
 #pragma unroll
-    for (int i = 0; i < kN; ++i) sum.at[i] += converted<float>(residual.at[i]);
+    for (int i = 0; i < kN; ++i) sum.at[i] += residual.at[i];
   }
 #pragma unroll
   for (int i = 0; i < kN; ++i) sum.at[i] = activated(out.activation, sum.at[i]);
-  if (out.f32) {
+  if (out.f32)
     store_vector(static_cast<float*>(out.y) + at, sum, out.vector);
-  } else {
-    Vector<T, kN> rounded;
-#pragma unroll
-    for (int i = 0; i < kN; ++i) rounded.at[i] = converted<T>(sum.at[i]);
-    store_vector(static_cast<T*>(out.y) + at, rounded, out.vector);
-  }
+  else
+    store_floats(static_cast<T*>(out.y) + at, sum, out.vector);
 }
 
 // A fragment's rows lie eight lanes apart; in 16 rows of a warp's quarter, by way of shared memory, they become rows
