@@ -14,11 +14,12 @@ TEST_CASE("every kernel that the op table launches is launched with two blocks a
   cuda_on_host::reset();
   Backend backend;
   REQUIRE(cuda::make_backend(0, &backend) == Status::ok);
-  for (const OpEntry& op : op_table())
-    for (const OpRow& row : op.rows)
-      if (row.expected == Status::ok && backend.run[static_cast<int>(op.primitive)] != nullptr)
-        run_watched(backend, Watch::device, op.primitive, typed_args(op.primitive, row, DType::f32),
-                    contents(op.primitive, row, DType::f32, DType::f32), row, {});
+  for (const DType type : {DType::f32, DType::bf16, DType::f16})
+    for (const OpEntry& op : op_table())
+      for (const OpRow& row : op.rows)
+        if (row.expected == Status::ok && backend.run[static_cast<int>(op.primitive)] != nullptr)
+          run_watched(backend, Watch::device, op.primitive, typed_args(op.primitive, row, type),
+                      contents(op.primitive, row, type, type), row, {});
   backend.destroy(backend.self);
 
   const char* file = std::getenv("GRAFT_LAUNCHED");

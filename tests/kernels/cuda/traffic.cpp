@@ -479,6 +479,49 @@ TEST_CASE("the gradient of a depthwise convolution by its weights reads x and dy
         1 + 2 * 8 * 9.0 / 4096,
         {{.kernel = "depthwise_weight_gradient_kernel<", .reuse = (38.0 / 32 + 1) / 2},
          {"depthwise_weight_slabs_kernel"}});
+
+TensorView halves(const Shape& shape) { return {nullptr, shape, DType::bf16}; }
+
+// Tiles of 64 x 64: each block reads 64 rows of one operand and 64 of the other.
+TEST_CASE("products on tensor cores read each operand once a tile, without bank conflicts, however it lies") {
+  const int64_t rows = 192, depth = 96, columns = 128;
+  for (const int ta : {0, 1})
+    for (const int tb : {0, 1}) {
+      const Measured m = measure(MatmulArgs{.a = halves(ta ? Shape{depth, rows} : Shape{rows, depth}),
+                                            .b = halves(tb ? Shape{columns, depth} : Shape{depth, columns}),
+                                            .bias = floats({columns}),
+                                            .y = halves({rows, columns}),
+                                            .transpose_a = ta,
+                                            .transpose_b = tb});
+      // a by 2 tiles of columns, b and bias by 3 of rows
+      const double a = rows * depth / 16.0, b = depth * columns / 16.0, bias = columns / 8.0;
+      check(m, 1, {{.kernel = "mma_kernel<", .reuse = (2 * a + 3 * (b + bias)) / (a + b + bias) + 0.01, .tiles = true}});
+    }
+}
+
+// x [2, 16, 16, 16], a pixel a sector: a tile of 64 pixels is four rows of an image, which see 5, 6, 6 and 5.
+TEST_CASE("convolutions on tensor cores read patches from L2, without bank conflicts") {
+  const Shape x = {2, 16, 16, 16}, weight = {64, 3, 3, 16}, y = {2, 16, 16, 64};
+  const Conv2dParams conv{.pad = {1, 1, 1, 1}};
+  const double image = 512, filters = 576, result = 2048;
+  const Measured forward = measure(
+      Conv2dArgs{.x = halves(x), .weight = halves(weight), .residual = halves(y), .y = halves(y), .conv = conv});
+  check(forward, 1,
+        {{.kernel = "mma_kernel<",
+          .reuse = (image * 22 / 16 + filters * 8 + result) / (image + filters + result) + 0.01,
+          .tiles = true}});
+  // 64 outputs of 9 taps are two parts of the sum; each sees four rows of dy and the one above or below, and leaves dx in
+  // f32, which is read again.
+  check(measure(Conv2dBackwardDataArgs{.dy = halves(y), .weight = halves(weight), .dx = halves(x), .conv = conv}),
+        (result + filters + 4 * 2 * image + image) / (result + filters + image),
+        {{.kernel = "mma_kernel<",
+          .reuse = (result * 2 * 5 / 4 + filters * 8) / (result + filters),
+          .tiles = true},
+         {.kernel = "sum_splits_kernel<"}});
+  // three tiles of taps read dy and nearly all of x; two parts of dweight in f32
+  check(measure(Conv2dBackwardWeightArgs{.x = halves(x), .dy = halves(y), .dweight = floats(weight), .conv = conv}),
+        (image + result + 5 * 2 * filters) / (image + result + 2 * filters),
+        {{.kernel = "mma_kernel<", .reuse = 3, .tiles = true}, {.kernel = "sum_splits_kernel<"}});
 }
 
 }  // namespace graft::test

@@ -147,6 +147,8 @@ void add_convolution_rows(OpEntries& table) {
         .row(x{1, 9, 9, 8}.filled(with_value_at(300, kNan)), weight{8, 3, 3, 8}, pad(1))  // NaN in nine pixels
         .row(x{1, 5, 5, 8}, weight{4, 3, 3, 8}, bias{4}.filled(values({0, kNan, -kInf, 1})), activation(relu))
         .row(x{1, 4, 4, 2}, weight{4, 3, 3, 2}, pad(5), with<bias>)  // padding only: the bias alone
+        .row(x{1, 4, 4, 64}, weight{8, 3, 3, 64}, pad(1), with<bias, residual>, activation(silu))  // sums in parts
+        .row(x{1, 9, 9, 256}, weight{2304, 1, 1, 8}, groups(32))  // large tiles of 16-bit elements
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, bias{4}, invalid("a bias of 4 for 3 outputs"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, residual{1, 3, 3, 4}, invalid("a residual unlike y"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, residual{1, 3, 3, 3}.as(DType::i64), invalid("a residual of integers"))
@@ -167,6 +169,8 @@ void add_convolution_rows(OpEntries& table) {
         .row(dx{1, 34, 30, 1020}, weight{4, 3, 1, 1020}, pad(1, 1, 0, 0))  // many pixels and many channels
         .row(dx{1, 22, 23, 508}, weight{4, 3, 1, 508}, pad(1, 1, 0, 0))
         .row(dx{1, 22, 23, 509}, weight{5, 3, 1, 509}, pad(1, 1, 0, 0))
+        .row(dx{1, 8, 8, 8}, weight{128, 3, 3, 8}, pad(1), stride(2))  // long sums in one phase, short ones in others
+        .row(dx{1, 9, 9, 2304}, weight{256, 1, 1, 72}, groups(32))
         .row(dx{1, 5, 5, 4}, weight{3, 3, 3, 4}, dy{1, 5, 5, 3}, invalid("dy is too large"));
   }
   {
@@ -177,6 +181,8 @@ void add_convolution_rows(OpEntries& table) {
     dense_rows<x, dweight>(entry);
     entry
         .row(x{7, 17, 19, 5}, dweight{9, 3, 3, 5}, pad(1))  // long sums
+        .row(x{4, 24, 24, 8}, dweight{16, 3, 3, 8}, pad(1))
+        .row(x{1, 3, 3, 2304}, dweight{2304, 1, 1, 72}, groups(32))
         .row(x{1, 96, 97, 2}, dweight{3, 3, 3, 2}, pad(1))  // so long that a part of the sum is itself in parts
         .row(x{1, 3, 4, 340}, dweight{1020, 3, 1, 340}, pad(1, 1, 0, 0))  // many channels and many outputs
         .row(x{1, 3, 4, 168}, dweight{508, 3, 1, 168}, pad(1, 1, 0, 0))

@@ -39,11 +39,16 @@ void add_matrix_rows(OpEntries& table) {
           .row(product(31, 1, 17, ta, tb))
           .row(product(65, 70, 1, ta, tb), with<bias>)
           .row(product(13, 517, 129, ta, tb))
+          .row(product(72, 8, 3976, ta, tb))  // large tiles of 16-bit elements
           .row(product(0, 5, 7, ta, tb))
           .row(product(3, 0, 7, ta, tb), with<bias>)  // the sum of nothing, and the bias
           .row(product(3, 0, 7, ta, tb))
           .row(product(3, 5, 0, ta, tb));
   matmul_case.each_activation(product(6, 19, 18), with<bias>)
+      .row(product(24, 640, 40), with<bias>, activation(silu))
+      .row(product(9, 40, 24, false, true), with<bias>, y{9, 24}.wide())
+      .row(product(70, 33, 3, true, false), y{70, 3}.wide())
+      .row(product(5, 600, 7), with<bias>, y{5, 7}.wide())
       .each_activation(product(3, 8, 16, false, true))
       .row(product(33, 300, 36), with<bias>, activation(silu))  // long sums, in parts
       // Larger tiles of a blocked product.
