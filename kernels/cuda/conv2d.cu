@@ -13,6 +13,7 @@
 // depthwise convolutions have kernels of their own. Limits in gemm_tile.h.
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/gemm_tile.h"
+#include "kernels/cuda/mma_launchers.h"
 
 namespace graft::cuda {
 
@@ -53,7 +54,10 @@ struct Conv2dPlan {
   }
 };
 
-int64_t conv2d_workspace(const Conv2dArgs& c) { return Conv2dPlan(c).cut.workspace_bytes(); }
+int64_t conv2d_workspace(const Conv2dArgs& c) {
+  if (c.x.dtype != DType::f32) return conv2d_mma_workspace(c);
+  return Conv2dPlan(c).cut.workspace_bytes();
+}
 
 Status conv2d(CallContext& call, const Conv2dArgs& c) {
   if (!may_index(c.x.shape, c.weight.shape, c.conv)) return Status::unsupported;
@@ -78,7 +82,7 @@ Status conv2d(CallContext& call, const Conv2dArgs& c) {
 }
 
 void enter_conv2d(KernelTable& table) {
-  enter<Conv2dArgs, conv2d>(table);
+  enter<Conv2dArgs, conv2d, conv2d_mma<__nv_bfloat16>, conv2d_mma<__half>>(table);
   enter_workspace<Conv2dArgs, conv2d_workspace>(table);
 }
 

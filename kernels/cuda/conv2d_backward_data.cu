@@ -14,6 +14,7 @@
 // group are multiples of four. Limits in gemm_tile.h.
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/gemm_tile.h"
+#include "kernels/cuda/mma_launchers.h"
 
 namespace graft::cuda {
 
@@ -105,6 +106,7 @@ struct Conv2dBackwardDataPlan {
 };
 
 int64_t conv2d_backward_data_workspace(const Conv2dBackwardDataArgs& c) {
+  if (c.dy.dtype != DType::f32) return conv2d_backward_data_mma_workspace(c);
   return Conv2dBackwardDataPlan(c).cut.workspace_bytes();
 }
 
@@ -169,7 +171,8 @@ Status conv2d_backward_data(CallContext& call, const Conv2dBackwardDataArgs& c) 
 }
 
 void enter_conv2d_backward_data(KernelTable& table) {
-  enter<Conv2dBackwardDataArgs, conv2d_backward_data>(table);
+  enter<Conv2dBackwardDataArgs, conv2d_backward_data, conv2d_backward_data_mma<__nv_bfloat16>,
+        conv2d_backward_data_mma<__half>>(table);
   enter_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>(table);
 }
 

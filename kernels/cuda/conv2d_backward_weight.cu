@@ -14,6 +14,7 @@
 // multiples of four. Limits in gemm_tile.h.
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/gemm_tile.h"
+#include "kernels/cuda/mma_launchers.h"
 
 namespace graft::cuda {
 
@@ -56,6 +57,7 @@ struct Conv2dBackwardWeightPlan {
 };
 
 int64_t conv2d_backward_weight_workspace(const Conv2dBackwardWeightArgs& c) {
+  if (c.x.dtype != DType::f32) return conv2d_backward_weight_mma_workspace(c);
   return Conv2dBackwardWeightPlan(c).cut.workspace_bytes();
 }
 
@@ -79,7 +81,8 @@ Status conv2d_backward_weight(CallContext& call, const Conv2dBackwardWeightArgs&
 }
 
 void enter_conv2d_backward_weight(KernelTable& table) {
-  enter<Conv2dBackwardWeightArgs, conv2d_backward_weight>(table);
+  enter<Conv2dBackwardWeightArgs, conv2d_backward_weight, conv2d_backward_weight_mma<__nv_bfloat16>,
+        conv2d_backward_weight_mma<__half>>(table);
   enter_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>(table);
 }
 

@@ -34,7 +34,7 @@ bool chunked(int64_t channels, const Pointers*... pointers) {
 
 // ---- forward
 
-MmaShape forward_shape(const Conv2dArgs& c) {
+GemmShape forward_shape(const Conv2dArgs& c) {
   const Shape& weight = c.weight.shape;
   return {.rows = c.y.shape.rows(),
           .columns = weight[0] / c.conv.groups,
@@ -47,14 +47,15 @@ int64_t conv2d_mma_workspace(const Conv2dArgs& c) { return plan_of(forward_shape
 
 template <typename T>
 Status conv2d_mma(CallContext& call, const Conv2dArgs& c) {
-  if (!is_countable(c.x.shape, c.conv)) return Status::unsupported;
-  const MmaShape s = forward_shape(c);
+  if (!may_index(c.x.shape, c.weight.shape, c.conv)) return Status::unsupported;
+  const GemmShape s = forward_shape(c);
   const auto *x = c.x.as<T>(), *weight = c.weight.as<T>();
   const int64_t channels = c.weight.shape[3];
   const MmaPatches<T, true> patches{.data = x,
                                     .patches = patches_of(c.x.shape, c.y.shape, c.weight.shape, c.conv),
                                     .extent = s.rows,
                                     .depth = s.depth,
+                                    .batch_offset = channels,
                                     .vector = chunked(channels, x)};
   const MmaMatrix<T, true> filters{.data = weight,
                                    .extent = s.columns,
@@ -76,7 +77,7 @@ template Status conv2d_mma<__half>(CallContext&, const Conv2dArgs&);
 
 // ---- backward by weights
 
-MmaShape backward_weight_shape(const Conv2dBackwardWeightArgs& c) {
+GemmShape backward_weight_shape(const Conv2dBackwardWeightArgs& c) {
   const Shape& weight = c.dweight.shape;
   return {.rows = weight[0] / c.conv.groups,
           .columns = weight.count(1, 4),
@@ -91,8 +92,8 @@ int64_t conv2d_backward_weight_mma_workspace(const Conv2dBackwardWeightArgs& c) 
 
 template <typename T>
 Status conv2d_backward_weight_mma(CallContext& call, const Conv2dBackwardWeightArgs& c) {
-  if (!is_countable(c.x.shape, c.conv)) return Status::unsupported;
-  const MmaShape s = backward_weight_shape(c);
+  if (!may_index(c.x.shape, c.dweight.shape, c.conv)) return Status::unsupported;
+  const GemmShape s = backward_weight_shape(c);
   const auto *x = c.x.as<T>(), *dy = c.dy.as<T>();
   const MmaMatrix<T, false> gradients{.data = dy,
                                       .extent = s.rows,
@@ -104,6 +105,7 @@ Status conv2d_backward_weight_mma(CallContext& call, const Conv2dBackwardWeightA
                                      .patches = patches_of(c.x.shape, c.dy.shape, c.dweight.shape, c.conv),
                                      .extent = s.columns,
                                      .depth = s.depth,
+                                     .batch_offset = c.dweight.shape[3],
                                      .vector = chunked(c.dweight.shape[3], x)};
   const MmaOutput<T> out{.y = c.dweight.data, .f32 = true, .stride = s.columns, .batch_offset = s.rows * s.columns};
   return mma_product<T>(call, "conv2d_backward_weight_mma", MmaProblem{gradients, patches, out}, s);
@@ -124,13 +126,14 @@ struct MmaFilters {
   int64_t extent, depth;
   int64_t filter, row_pitch, tap_pitch;  // R·S·C'; from tap to tap of the phase
   bool vector;
-  FastDivisor by_outputs, by_phase_taps;
+  FastDivisor<int32_t> by_taps_w, by_outputs;
 
   __device__ Index index(int64_t i) const { return i < extent ? i : -1; }
   __device__ Step step(int64_t k) const {
     if (k >= depth) return -1;
-    int64_t output = k, w = by_outputs.divide(output);
-    const int64_t h = by_phase_taps.divide(w);
+    auto output = static_cast<int32_t>(k);
+    int32_t w = by_outputs.divide(output);
+    const int32_t h = by_taps_w.divide(w);
     return output * filter + h * row_pitch + w * tap_pitch;
   }
   __device__ const T* at(Index i, Step k) const { return (i | k) >= 0 ? data + i + k : nullptr; }
@@ -139,8 +142,9 @@ struct MmaFilters {
 // Pixels of a phase, which lie `stride` apart in dx.
 template <typename T>
 struct MmaPhaseOutput : MmaOutput<T> {
-  FastDivisor by_h, by_w;  // the most pixels of a phase
-  int64_t first_h, first_w, stride_h, stride_w, pixels_h, pixels_w;
+  FastDivisor<int64_t> by_h, by_w;  // the most pixels of a phase
+  int32_t first_h, first_w, stride_h, stride_w;
+  int64_t pixels_h, pixels_w;
 
   __device__ int64_t row(int64_t i) const {
     int64_t w = i, h = by_w.divide(w);
@@ -151,48 +155,58 @@ struct MmaPhaseOutput : MmaOutput<T> {
   }
 };
 
+// What phases differ in. Their table is an argument of the kernel; more phases than it holds take several launches.
+struct MmaPhase {
+  int64_t depth, first_tap;  // offset in a filter
+  FastDivisor<int32_t> by_taps_w;
+  int32_t origin_h, origin_w, first_h, first_w;
+};
+inline constexpr int kMmaPhases = 16;
+
 template <typename T>
 struct BackwardDataProblem {
   using A = MmaPatches<T, true>;
   using B = MmaFilters<T>;
+  using Output = MmaPhaseOutput<T>;
 
   A a;
   B b;
-  MmaPhaseOutput<T> out;
-  PhaseAxis h, w;
-  FastDivisor by_most_taps, by_fewer_taps;  // of a row of taps
-  int64_t groups, phases_w;
+  Output out;
+  int64_t groups, group_filters;  // elements of a group's filters
+  MmaPhase phases[kMmaPhases];
 
-  __device__ void enter_batch(int64_t batch) {
-    const int64_t group = batch % groups, number = batch / groups;
-    const Phase of_h = phase_of(h, number / phases_w), of_w = phase_of(w, number % phases_w);
-    const int64_t outputs = a.patches.channels;
-    a.enter_batch(group);
-    a.depth = b.depth = of_h.taps * of_w.taps * outputs;
-    a.patches.rows.origin = of_h.window.origin;  // the rest of the window is the same for all phases
-    a.patches.columns.origin = of_w.window.origin;
-    const bool fewer = of_w.taps < w.most_taps;
-    set(a.patches.by_taps_w, fewer);
-    set(b.by_phase_taps, fewer);
-    b.data += group * outputs * b.filter + (of_h.first_tap * w.taps + of_w.first_tap) * b.extent;
+  __device__ const MmaPhase& phase(int64_t batch) const { return phases[batch / groups]; }
+  __device__ A left(int64_t batch) const {
+    const MmaPhase& now = phase(batch);
+    A entered = a;
+    entered.enter_batch(batch % groups);
+    entered.depth = now.depth;
+    entered.patches.rows.origin = now.origin_h;
+    entered.patches.columns.origin = now.origin_w;
+    entered.patches.by_taps_w = now.by_taps_w;
+    return entered;
   }
-  __device__ void enter_output(int64_t batch) {
-    out.enter_batch(batch % groups);
-    out.first_h = batch / groups / phases_w;  // a phase's number is its first pixel
-    out.first_w = batch / groups % phases_w;
+  __device__ B right(int64_t batch) const {
+    const MmaPhase& now = phase(batch);
+    B entered = b;
+    entered.data += batch % groups * group_filters + now.first_tap;
+    entered.depth = now.depth;
+    entered.by_taps_w = now.by_taps_w;
+    return entered;
   }
-
- private:
-  __device__ void set(FastDivisor& to, bool fewer) const {  // by number, so that it stays in registers
-    to.divisor = fewer ? by_fewer_taps.divisor : by_most_taps.divisor;
-    to.magic = fewer ? by_fewer_taps.magic : by_most_taps.magic;
-    to.shift = fewer ? by_fewer_taps.shift : by_most_taps.shift;
+  __device__ Output output(int64_t batch) const {
+    const MmaPhase& now = phase(batch);
+    Output entered = out;
+    entered.enter_batch(batch % groups);
+    entered.first_h = now.first_h;
+    entered.first_w = now.first_w;
+    return entered;
   }
 };
 
 struct BackwardDataPlan {
   PhaseAxis h, w;
-  MmaShape shape;
+  GemmShape shape;
 
   explicit BackwardDataPlan(const Conv2dBackwardDataArgs& c) {
     const Shape &dx = c.dx.shape, &dy = c.dy.shape, &weight = c.weight.shape;
@@ -201,9 +215,21 @@ struct BackwardDataPlan {
     w = phase_axis(dx[2], dy[2], weight[2], p.stride.w, p.pad.left, p.dilation.w);
     shape = {.rows = dx[0] * h.most_pixels * w.most_pixels,
              .columns = weight[3],
-             .depth = h.most_taps * w.most_taps * (weight[0] / p.groups),
+             .depth = int64_t{h.most_taps} * w.most_taps * (weight[0] / p.groups),
              .batches = p.groups * h.phases() * w.phases(),
              .results = c.dx.numel()};
+  }
+  int64_t phases() const { return h.phases() * w.phases(); }
+  MmaPhase phase(int64_t number, const Shape& weight, int64_t outputs) const {
+    const auto first_h = static_cast<int32_t>(number / w.phases()), first_w = static_cast<int32_t>(number % w.phases());
+    const Phase of_h = phase_of(h, first_h), of_w = phase_of(w, first_w);
+    return {.depth = int64_t{of_h.taps} * of_w.taps * outputs,
+            .first_tap = (of_h.first_tap * weight[2] + of_w.first_tap) * weight[3],
+            .by_taps_w = FastDivisor<int32_t>(of_w.taps),
+            .origin_h = of_h.window.origin,
+            .origin_w = of_w.window.origin,
+            .first_h = first_h,
+            .first_w = first_w};
   }
 };
 
@@ -213,43 +239,47 @@ int64_t conv2d_backward_data_mma_workspace(const Conv2dBackwardDataArgs& c) {
 
 template <typename T>
 Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs& c) {
-  if (!is_countable(c.dx.shape, c.conv)) return Status::unsupported;
-  const auto& [h, w, s] = BackwardDataPlan(c);
+  if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return Status::unsupported;
+  const BackwardDataPlan plan(c);
+  const auto& [h, w, s] = plan;
   const Shape &dx = c.dx.shape, &dy = c.dy.shape, &weight = c.weight.shape;
-  const int64_t outputs = weight[0] / c.conv.groups;
-  const FastDivisor by_outputs(outputs), by_h(h.most_pixels), by_w(w.most_pixels);
-  BackwardDataProblem<T> problem{.h = h,
-                                 .w = w,
-                                 .by_most_taps = FastDivisor(w.most_taps),
-                                 .by_fewer_taps = FastDivisor(w.most_taps - 1),
-                                 .groups = c.conv.groups,
-                                 .phases_w = w.phases()};
-  const Phase first_h = phase_of(h, 0), first_w = phase_of(w, 0);
+  const int64_t outputs = weight[0] / c.conv.groups, filter = weight.count(1, 4);
+  const FastDivisor<int32_t> by_outputs(outputs);
+  const FastDivisor<int64_t> by_h(h.most_pixels), by_w(w.most_pixels);
+  BackwardDataProblem<T> problem{};
+  problem.groups = c.conv.groups;
+  problem.group_filters = outputs * filter;
   problem.a = {.data = c.dy.as<T>(),
-               .patches = {.rows = first_h.window,
-                           .columns = first_w.window,
-                           .channels = outputs,
+               .patches = {.rows = phase_of(h, 0).window,
+                           .columns = phase_of(w, 0).window,
                            .row_pitch = dy[2] * dy[3],
                            .pixel_pitch = dy[3],
                            .by_positions_h = by_h,
                            .by_positions_w = by_w,
                            .by_channels = by_outputs},
                .extent = s.rows,
-               .depth = s.depth,
+               .batch_offset = outputs,
                .vector = chunked(outputs, c.dy.as<T>())};
   problem.b = {.data = c.weight.as<T>(),
                .extent = weight[3],
-               .depth = s.depth,
-               .filter = weight.count(1, 4),
-               .row_pitch = first_h.period * weight[2] * weight[3],
-               .tap_pitch = first_w.period * weight[3],
+               .filter = filter,
+               .row_pitch = h.period * weight[2] * weight[3],
+               .tap_pitch = w.period * weight[3],
                .vector = chunked(weight[3], c.weight.as<T>()),
                .by_outputs = by_outputs};
   static_cast<MmaOutput<T>&>(problem.out) = {.y = c.dx.data, .stride = dx[3], .batch_offset = weight[3]};
   problem.out.by_h = by_h, problem.out.by_w = by_w;
   problem.out.stride_h = c.conv.stride.h, problem.out.stride_w = c.conv.stride.w;
   problem.out.pixels_h = dx[1], problem.out.pixels_w = dx[2];
-  return mma_product<T>(call, "conv2d_backward_data_mma", problem, s);
+  return mma_product<T>(call, "conv2d_backward_data_mma", problem, s, [&](const auto& launch_some) {
+    Status status = Status::ok;
+    for (int64_t first = 0, count; first < plan.phases() && status == Status::ok; first += count) {
+      count = plan.phases() - first < kMmaPhases ? plan.phases() - first : kMmaPhases;
+      for (int64_t i = 0; i < count; ++i) problem.phases[i] = plan.phase(first + i, weight, outputs);
+      status = launch_some(problem, count * problem.groups);
+    }
+    return status;
+  });
 }
 template Status conv2d_backward_data_mma<__nv_bfloat16>(CallContext&, const Conv2dBackwardDataArgs&);
 template Status conv2d_backward_data_mma<__half>(CallContext&, const Conv2dBackwardDataArgs&);

@@ -9,6 +9,7 @@
 // of four.
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/gemm_tile.h"
+#include "kernels/cuda/mma_launchers.h"
 
 namespace graft::cuda {
 
@@ -76,7 +77,10 @@ struct MatmulPlan {
   }
 };
 
-int64_t matmul_workspace(const MatmulArgs& m) { return MatmulPlan(m).cut.workspace_bytes(); }
+int64_t matmul_workspace(const MatmulArgs& m) {
+  if (m.a.dtype != DType::f32) return matmul_mma_workspace(m);
+  return MatmulPlan(m).cut.workspace_bytes();
+}
 
 Status matmul(CallContext& call, const MatmulArgs& m) {
   const MatmulPlan plan(m);
@@ -100,7 +104,7 @@ Status matmul(CallContext& call, const MatmulArgs& m) {
 }
 
 void enter_matmul(KernelTable& table) {
-  enter<MatmulArgs, matmul>(table);
+  enter<MatmulArgs, matmul, matmul_mma<__nv_bfloat16>, matmul_mma<__half>>(table);
   enter_workspace<MatmulArgs, matmul_workspace>(table);
 }
 

@@ -18,7 +18,7 @@ MmaMatrix<T, kDepthMajor> mma_matrix(const TensorView& view, int64_t extent, int
   return {data, extent, depth, line, 0, line % kChunk == 0 && all_aligned(data)};
 }
 
-MmaShape shape_of(const MatmulArgs& a) {
+GemmShape shape_of(const MatmulArgs& a) {
   return {
       .rows = a.y.shape[0], .columns = a.y.shape[1], .depth = a.a.shape[a.transpose_a ? 0 : 1], .results = a.y.numel()};
 }
@@ -27,7 +27,7 @@ int64_t matmul_mma_workspace(const MatmulArgs& a) { return plan_of(shape_of(a)).
 
 template <typename T>
 Status matmul_mma(CallContext& call, const MatmulArgs& a) {
-  const MmaShape s = shape_of(a);
+  const GemmShape s = shape_of(a);
   const MmaOutput<T> out{.y = a.y.data,
                          .f32 = a.y.dtype == DType::f32,
                          .bias = a.bias.as<float>(),

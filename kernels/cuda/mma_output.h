@@ -61,7 +61,6 @@ __device__ void store_sums(const Output& out, const FragmentC (&c)[kRows][kColum
   constexpr int kStride = kQuarter + 8, kLanes = kQuarter / kOutputs, kRowsAtOnce = kWarpLanes / kLanes;
   const int lane = threadIdx.x % kWarpLanes, group = lane / 4, member = lane % 4;
   float* const mine = static_cast<float*>(shared) + threadIdx.x / kWarpLanes * 16 * kStride;
-  using Two = Vector<float, 2>;
   const int64_t out_column = column + lane % kLanes * kOutputs;
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
@@ -69,13 +68,13 @@ __device__ void store_sums(const Output& out, const FragmentC (&c)[kRows][kColum
 #pragma unroll
     for (int n = 0; n < kColumns; ++n) {
       float* const to = mine + group * kStride + 8 * n + 2 * member;
-      store_shared(reinterpret_cast<Two*>(to), Two{{c[m][n].r[0], c[m][n].r[1]}});
-      store_shared(reinterpret_cast<Two*>(to + 8 * kStride), Two{{c[m][n].r[2], c[m][n].r[3]}});
+      store_shared(to, Vector<float, 2>{{c[m][n].r[0], c[m][n].r[1]}});
+      store_shared(to + 8 * kStride, Vector<float, 2>{{c[m][n].r[2], c[m][n].r[3]}});
     }
     __syncwarp();
 #pragma unroll 1
     for (int r = lane / kLanes; r < 16; r += kRowsAtOnce) {
-      const Outputs sums = load_shared(reinterpret_cast<const Outputs*>(mine + r * kStride + lane % kLanes * kOutputs));
+      const Outputs sums = load_shared<kOutputs>(mine + r * kStride + lane % kLanes * kOutputs);
       const int64_t out_row = row + 16 * m + r, at = out_row < rows ? out.row(out_row) : -1;
       if (at < 0) continue;
       if (out.vector) {

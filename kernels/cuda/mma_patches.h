@@ -9,21 +9,15 @@
 
 namespace graft::cuda {
 
-// Rows and columns of a padded image are counted in 31 bits: registers are what a thread has least of.
-inline bool is_countable(const Shape& image, const Conv2dParams& p) {
-  constexpr int64_t kMost = 1 << 28;
-  return image[1] + p.pad.top + p.pad.bottom < kMost && image[2] + p.pad.left + p.pad.right < kMost;
-}
-
 // Rows are pixels and the depth is taps and channels, or, not kDepthMajor, the other way round.
 template <typename T, bool kDepthMajorAxis>
 struct MmaPatches {
   static constexpr bool kDepthMajor = kDepthMajorAxis;
-  static constexpr int kOutside = -(1 << 30);  // a row that no tap brings back into the image
+  static constexpr int64_t kNowhere = -(int64_t{1} << 60);  // an offset that no other brings back into the image
 
   struct Shift {
     int64_t offset;
-    int h, w;
+    int32_t h, w;
   };
   using Index = Shift;
   using Step = Shift;
@@ -31,9 +25,10 @@ struct MmaPatches {
   const T* data;
   Patches patches;
   int64_t extent, depth;
+  int64_t batch_offset;  // from group to group
   bool vector;
 
-  __device__ void enter_batch(int64_t group) { data += group * patches.channels; }
+  __device__ void enter_batch(int64_t group) { data += group * batch_offset; }
   __device__ Index index(int64_t i) const {
     if constexpr (kDepthMajor)
       return pixel(i, extent);
@@ -47,25 +42,25 @@ struct MmaPatches {
       return pixel(k, depth);
   }
   __device__ const T* at(const Index& i, const Step& k) const {
-    const bool inside = is_below(i.h + k.h, patches.rows.pixels) && is_below(i.w + k.w, patches.columns.pixels);
-    return inside ? data + i.offset + k.offset : nullptr;
+    const int64_t offset = i.offset + k.offset;
+    const bool inside = offset >= 0 && is_below(i.h + k.h, patches.rows) && is_below(i.w + k.w, patches.columns);
+    return inside ? data + offset : nullptr;
   }
 
  private:
-  __device__ static bool is_below(int i, int64_t extent) {
-    return static_cast<unsigned>(i) < static_cast<unsigned>(extent);
+  __device__ static bool is_below(int32_t i, const WindowAxis& axis) {
+    return static_cast<uint32_t>(i) < static_cast<uint32_t>(axis.pixels);
   }
   __device__ Shift pixel(int64_t p, int64_t end) const {
-    if (p >= end) return {0, kOutside, 0};
+    if (p >= end) return {kNowhere, 0, 0};
     const Patches::Pixel at = patches.pixel(p);
-    return {at.image + at.h * patches.row_pitch + at.w * patches.pixel_pitch, static_cast<int>(at.h),
-            static_cast<int>(at.w)};
+    return {at.first, at.h, at.w};
   }
   __device__ Shift tap(int64_t k, int64_t end) const {
-    if (k >= end) return {0, kOutside, 0};
-    const Patches::Tap at = patches.tap(k);
-    const int64_t h = at.h * patches.rows.step, w = at.w * patches.columns.step;
-    return {h * patches.row_pitch + w * patches.pixel_pitch + at.channel, static_cast<int>(h), static_cast<int>(w)};
+    if (k >= end) return {kNowhere, 0, 0};
+    const Patches::Tap at = patches.tap(static_cast<int32_t>(k));
+    const int32_t h = at.h * patches.rows.step, w = at.w * patches.columns.step;
+    return {h * patches.row_pitch + w * patches.pixel_pitch + at.channel, h, w};
   }
 };
 

@@ -8,21 +8,15 @@
 // Where there are too few tiles to fill the card the depth is split: 4 · rows · columns bytes a part are written to the
 // workspace and read back.
 #pragma once
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/gemm.h"
 #include "kernels/cuda/mma_output.h"
 
 namespace graft::cuda {
 
 inline constexpr int kLargeTile = 128, kSmallTile = 64;
 
-struct MmaShape {
-  int64_t rows, columns, depth;
-  int64_t batches = 1;  // groups, or phases of a stride
-  int64_t results = 0;  // elements of y
-};
-
 struct MmaPlan {
-  MmaShape shape;
+  GemmShape shape;
   int tile = kSmallTile;
   int64_t row_tiles = 0, column_tiles = 0, steps = 0, steps_per_split = 0, splits = 1;
 
@@ -32,7 +26,7 @@ struct MmaPlan {
   }
 };
 
-inline MmaPlan plan_of(const MmaShape& s) {
+inline MmaPlan plan_of(const GemmShape& s) {
   constexpr int64_t kFewLargeTiles = 32;  // with fewer, small tiles spread better over a hundred multiprocessors
   constexpr int64_t kEnoughBlocks = 256;  // two for each of them
   constexpr int64_t kLeastSteps = 8;      // of a part: what it costs to begin and end one is small beside it
@@ -74,44 +68,53 @@ __device__ inline MmaBlock block_of(const MmaPlan& p) {
   return b;
 }
 
-// The operands of a product and where it goes, of the first batch until another is entered.
-template <typename Left, typename Right, typename Output>
+// The operands of a product and where it goes, by batch.
+template <typename Left, typename Right, typename Out>
 struct MmaProblem {
   using A = Left;
   using B = Right;
+  using Output = Out;
   Left a;
   Right b;
-  Output out;
+  Out out;
 
-  __device__ void enter_batch(int64_t batch) {
-    a.enter_batch(batch);
-    b.enter_batch(batch);
+  __device__ Left left(int64_t batch) const { return entered(a, batch); }
+  __device__ Right right(int64_t batch) const { return entered(b, batch); }
+  __device__ Out output(int64_t batch) const { return entered(out, batch); }
+
+ private:
+  template <typename Part>
+  __device__ static Part entered(Part part, int64_t batch) {
+    part.enter_batch(batch);
+    return part;
   }
-  __device__ void enter_output(int64_t batch) { out.enter_batch(batch); }  // when the sums are made
 };
 
 // A batch may have less depth than the others.
 template <typename T, int kTile, typename Problem>
-__global__ __launch_bounds__(kMmaThreads, kTile == kLargeTile ? 2 : 4) void mma_kernel(Problem problem, MmaPlan plan) {
+__global__ __launch_bounds__(kMmaThreads, kTile == kLargeTile ? 2 : 4) void mma_kernel(const Problem problem,
+                                                                                       const MmaPlan plan) {
   using Product = TileProduct<T, kTile, typename Problem::A, typename Problem::B>;
   GRAFT_SHARED(Chunk, stages, [kMmaStages][2][Product::kOperandChunks]);
   const MmaBlock block = block_of(plan);
-  problem.enter_batch(block.batch);
+  const typename Problem::A a = problem.left(block.batch);
+  const typename Problem::B b = problem.right(block.batch);
   const int64_t begin = block.split * plan.steps_per_split, end = begin + plan.steps_per_split;
-  const int64_t steps = (problem.a.depth + kMmaDepth - 1) / kMmaDepth;
+  const int64_t steps = (a.depth + kMmaDepth - 1) / kMmaDepth;
   Product product;
-  product.run(stages, problem.a, block.row, problem.b, block.column, begin, end < steps ? end : steps);
+  product.run(stages, a, block.row, b, block.column, begin, end < steps ? end : steps);
 
-  problem.enter_output(block.batch);
-  if (plan.splits > 1) problem.out.move(block.split * plan.shape.results, 0);
-  store_sums<Product::kQuarter>(problem.out, product.c, stages, block.row + Product::warp_row(),
+  typename Problem::Output out = problem.output(block.batch);
+  if (plan.splits > 1) out.move(block.split * plan.shape.results, 0);
+  store_sums<Product::kQuarter>(out, product.c, stages, block.row + Product::warp_row(),
                                 block.column + Product::warp_column(), plan.shape.rows, plan.shape.columns);
 }
 
-// `out.vector` is decided here.
-template <typename T, typename Problem>
-Status mma_product(CallContext& call, const char* name, Problem problem, const MmaShape& shape) {
-  const MmaPlan p = plan_of(shape);
+// `run(launch)` calls launch(problem, batches) once, or for some of the batches at a time. `out.vector` is decided
+// here.
+template <typename T, typename Problem, typename Run>
+Status mma_product(CallContext& call, const char* name, Problem& problem, const GemmShape& shape, const Run& run) {
+  MmaPlan p = plan_of(shape);
   if (call.workspace_bytes < p.workspace_bytes()) return Status::invalid_argument;
   const bool fours = shape.columns % kOutputs == 0;
   MmaOutput<T>& out = problem.out;
@@ -125,9 +128,12 @@ Status mma_product(CallContext& call, const char* name, Problem problem, const M
     out.activation = Activation::none;
     out.vector = fours;
   }
-  const LaunchConfig config{name, dim3(static_cast<unsigned>(p.blocks())), dim3(kMmaThreads)};
-  const Status status = p.tile == kLargeTile ? launch(call, config, mma_kernel<T, kLargeTile, Problem>, problem, p)
-                                             : launch(call, config, mma_kernel<T, kSmallTile, Problem>, problem, p);
+  const Status status = run([&](const Problem& part, int64_t batches) {
+    p.shape.batches = batches;
+    const LaunchConfig config{name, dim3(static_cast<unsigned>(p.blocks())), dim3(kMmaThreads)};
+    return p.tile == kLargeTile ? launch(call, config, mma_kernel<T, kLargeTile, Problem>, part, p)
+                                : launch(call, config, mma_kernel<T, kSmallTile, Problem>, part, p);
+  });
   if (p.splits == 1 || status != Status::ok) return status;
 
   const int64_t threads = ceil_div(shape.results, whole.vector ? kOutputs : 1);
@@ -136,6 +142,11 @@ Status mma_product(CallContext& call, const char* name, Problem problem, const M
                                shape.results, static_cast<int>(p.splits), whole);
   call.kernel = name;
   return summed;
+}
+template <typename T, typename Problem>
+Status mma_product(CallContext& call, const char* name, Problem problem, const GemmShape& shape) {
+  return mma_product<T>(call, name, problem, shape,
+                        [&](const auto& launch_all) { return launch_all(problem, shape.batches); });
 }
 
 }  // namespace graft::cuda

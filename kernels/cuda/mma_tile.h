@@ -30,18 +30,6 @@ struct alignas(16) Chunk {
   uint32_t words[4];
 };
 
-// What a kernel reads and writes in its tiles, told to the access log for its bank conflicts.
-template <typename V>
-__device__ inline void store_shared(V* address, const V& value GRAFT_SITE) {
-  GRAFT_NOTE(shared, address, sizeof(V));
-  *address = value;
-}
-template <typename V>
-__device__ inline V load_shared(const V* address GRAFT_SITE) {
-  GRAFT_NOTE(shared, address, sizeof(V));
-  return *address;
-}
-
 // A piece of an operand in shared memory: kExtent × kMmaDepth elements.
 template <int kExtent, bool kDepthMajor>
 struct OperandTile {
