@@ -64,7 +64,7 @@ __device__ void store_sums(const Output& out, const FragmentC (&c)[kRows][kColum
   const int64_t out_column = column + lane % kLanes * kOutputs;
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
-    __syncwarp();
+    if (m > 0) __syncwarp();  // the rows before these have been read
 #pragma unroll
     for (int n = 0; n < kColumns; ++n) {
       float* const to = mine + group * kStride + 8 * n + 2 * member;
