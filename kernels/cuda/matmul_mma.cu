@@ -4,7 +4,8 @@
 // memory as it lies, so a transpose costs nothing. Where that axis is no multiple of 8, or the matrix does not begin on
 // a 16-byte border, its elements are read one by one; the same bits, at a fraction of the speed.
 //
-// ptxas, sm_80 and sm_90, no spill: see resources.txt.
+// Memory traffic: mma_product.h. Registers: up to 216 a thread at 128 x 128, 98 at 64 x 64, shared memory 48 and 24
+// KiB: two and five blocks of 128 threads a multiprocessor, sm_80 and sm_90.
 #include "kernels/cuda/mma_launchers.h"
 #include "kernels/cuda/mma_matrix.h"
 #include "kernels/cuda/mma_product.h"

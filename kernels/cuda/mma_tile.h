@@ -1,6 +1,6 @@
 // The main loop of a matrix product on tensor cores: c[i, j] = Σ_k a[i, k] · b[j, k] for a tile of c, one a block.
 //
-// Shared memory holds kStages pieces of depth 32 of both operands: while the warps multiply one, cp.async fills the
+// Shared memory holds three pieces of depth 32 of both operands: while the warps multiply one, cp.async fills the
 // next two. One barrier a step does for both ends of a stage: behind it everybody's copies of this stage have arrived,
 // and everybody has finished with the stage of the step before, which the next copies overwrite.
 //
