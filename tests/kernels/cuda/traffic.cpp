@@ -495,7 +495,8 @@ TEST_CASE("products on tensor cores read each operand once a tile, without bank 
                                             .transpose_b = tb});
       // a by 2 tiles of columns, b and bias by 3 of rows
       const double a = rows * depth / 16.0, b = depth * columns / 16.0, bias = columns / 8.0;
-      check(m, 1, {{.kernel = "mma_kernel<", .reuse = (2 * a + 3 * (b + bias)) / (a + b + bias) + 0.01, .tiles = true}});
+      check(m, 1,
+            {{.kernel = "mma_kernel<", .reuse = (2 * a + 3 * (b + bias)) / (a + b + bias) + 0.01, .tiles = true}});
     }
 }
 
@@ -510,13 +511,11 @@ TEST_CASE("convolutions on tensor cores read patches from L2, without bank confl
         {{.kernel = "mma_kernel<",
           .reuse = (image * 22 / 16 + filters * 8 + result) / (image + filters + result) + 0.01,
           .tiles = true}});
-  // 64 outputs of 9 taps are two parts of the sum; each sees four rows of dy and the one above or below, and leaves dx in
-  // f32, which is read again.
+  // 64 outputs of 9 taps are two parts of the sum; each sees four rows of dy and the one above or below, and leaves dx
+  // in f32, which is read again.
   check(measure(Conv2dBackwardDataArgs{.dy = halves(y), .weight = halves(weight), .dx = halves(x), .conv = conv}),
         (result + filters + 4 * 2 * image + image) / (result + filters + image),
-        {{.kernel = "mma_kernel<",
-          .reuse = (result * 2 * 5 / 4 + filters * 8) / (result + filters),
-          .tiles = true},
+        {{.kernel = "mma_kernel<", .reuse = (result * 2 * 5 / 4 + filters * 8) / (result + filters), .tiles = true},
          {.kernel = "sum_splits_kernel<"}});
   // three tiles of taps read dy and nearly all of x; two parts of dweight in f32
   check(measure(Conv2dBackwardWeightArgs{.x = halves(x), .dy = halves(y), .dweight = floats(weight), .conv = conv}),
