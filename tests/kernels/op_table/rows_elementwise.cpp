@@ -92,7 +92,7 @@ void add_elementwise_rows(OpEntries& table) {
       .in_place<y, x>()
       .each_activation(x{2, 3, 5, 7}.filled(uniform(-9, 9)))
       .each_activation(x{1}.filled(uniform(-9, 9)))
-      .each_activation(x{1031}.filled(uniform(-100, 100)))
+      .each_activation(x{2055}.filled(uniform(-100, 100)))
       .each_activation(x{67}.filled(salted(uniform(-9, 9), kEdges, 2)))
       .each_activation(x{0, 3})
       .row(x{16}.filled(values({kInf, -kInf})), activation(relu))
@@ -114,7 +114,7 @@ void add_elementwise_rows(OpEntries& table) {
       .in_place<dx, dy>()
       .each_activation(saved{2, 3, 5, 7})
       .each_activation(saved{0, 5})
-      .each_activation(saved{1031})
+      .each_activation(saved{2055})
       .each_activation(saved{1})
       .row(saved{61}.filled(values({0, 1, -0.0, 1e-30, 5, -2})), activation(relu), within(exact()))
       .row(saved{61}.filled(values({0, 6, 1, 5.9999, 1e-30, -1, 7})), activation(relu6), within(exact()))
@@ -137,7 +137,7 @@ void add_elementwise_rows(OpEntries& table) {
       .each_activation(a{2, 3, 5, 7}.filled(uniform(-4, 4)))
       .each_activation(a{0})
       .row(a{1})
-      .row(a{1031}, activation(relu))
+      .row(a{2055}, activation(relu))
       .row(a{33}.filled(salted(uniform(), {kInf, 3e38, -kInf, kNan}, 3)))
       .row(a{33}.filled(values({3e38, 1, -3e38})), b{33}.filled(values({3e38, 1, -3e38})))  // overflows to infinity
       .row(a{33}.filled(salted(uniform(), {kNan}, 3)), activation(relu))
@@ -150,7 +150,7 @@ void add_elementwise_rows(OpEntries& table) {
       .in_place<y, x>()
       .row(x{2, 3, 5, 7}, factor(0.37))
       .row(x{1}, factor(-3))
-      .row(x{1031}, factor(1e-3))
+      .row(x{2055}, factor(1e-3))
       .row(x{17}, factor(0))
       .row(x{33}.filled(salted(uniform(), {kInf, kNan, 3e38}, 3)), factor(4))
       .row(x{0, 4}, factor(2))
@@ -170,7 +170,7 @@ void add_elementwise_rows(OpEntries& table) {
       .row(outer(1), repeat(1), inner(1))
       .row(outer(3), repeat(4), inner(16))
       .row(outer(2), repeat(49), inner(33))
-      .row(outer(3), repeat(37), inner(20))  // more than one block of a GPU, 16 bytes at a time
+      .row(outer(3), repeat(37), inner(24))  // more than one block of a GPU, 16 bytes at a time
       .row(outer(1), repeat(9), inner(64))
       .row(outer(5), repeat(105), inner(1))                               // stochastic depth
       .row(outer(1), repeat(1), inner(1031))                              // dropout

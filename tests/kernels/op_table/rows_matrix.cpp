@@ -107,7 +107,7 @@ void add_matrix_rows(OpEntries& table) {
       .row(outer(1), count(1), inner(1), factor(-2))
       .row(outer(1), count(1031), inner(1))
       .row(outer(16), count(3), inner(33), factor(1.0 / 3))
-      .row(outer(3), count(8), inner(64), factor(0))
+      .row(outer(3), count(13), inner(64), factor(0))
       .row(outer(2), count(0), inner(3))
       .row(outer(0), count(4), inner(3))
       .row(outer(3), count(4), inner(5), x{15}, y{3, 2, 2, 5})
