@@ -42,6 +42,7 @@ struct Thread {
 // What the lanes of a collective gave each other; in use until each of them comes to its next collective.
 struct Gift {
   uint64_t slots[kWarp];
+  uint64_t more[kWarp][2];  // of a collective that gives three words
   uint32_t users = 0;
 };
 
@@ -75,7 +76,7 @@ class Grid {
   void body();
 
   void wait_at_barrier(Site);
-  const uint64_t* meet(unsigned mask, uint64_t bits, bool fence, Site);
+  const Gift& meet(unsigned mask, uint64_t bits, bool fence, Site, const uint64_t* more = nullptr);
   [[noreturn]] void give_up(std::string finding);
   const RunningThread& here() const { return here_; }
 
@@ -322,7 +323,7 @@ void Grid::check_mask(unsigned mask, uint32_t first, const Site& site) {
   }
 }
 
-const uint64_t* Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site) {
+const Gift& Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site, const uint64_t* more) {
   const uint32_t lane = here_.thread % kWarp, first = here_.thread - lane;
   Thread& me = threads_[here_.thread];
   if (!(mask >> lane & 1u))
@@ -336,6 +337,7 @@ const uint64_t* Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site) 
   Gift& gift = warp.gifts[me.gift];
   ++gift.users;
   gift.slots[lane] = bits;
+  if (more != nullptr) std::copy_n(more, 2, gift.more[lane]);
   if (meeting.arrived == mask) {
     warp.close(meeting);
     if (fence) race_checker().warp_fence(first / kWarp, mask);
@@ -347,7 +349,7 @@ const uint64_t* Grid::meet(unsigned mask, uint64_t bits, bool fence, Site site) 
     me.site = site;
     me.fiber->suspend();
   }
-  return gift.slots;
+  return gift;
 }
 
 }  // namespace
@@ -366,11 +368,16 @@ void warp_fence(unsigned mask, Site site) {
 }
 const uint64_t* warp_exchange(unsigned mask, uint64_t bits, Site site) {
   const HarnessScope harness;
-  return the_grid().meet(mask, bits, false, site);
+  return the_grid().meet(mask, bits, false, site).slots;
+}
+ThreeWords warp_exchange(unsigned mask, const uint64_t (&words)[3], Site site) {
+  const HarnessScope harness;
+  const Gift& gift = the_grid().meet(mask, words[0], false, site, words + 1);
+  return {gift.slots, gift.more};
 }
 unsigned warp_ballot(unsigned mask, bool vote, Site site) {
   const HarnessScope harness;
-  const uint64_t* slots = the_grid().meet(mask, vote, false, site);
+  const uint64_t* slots = the_grid().meet(mask, vote, false, site).slots;
   unsigned votes = 0;
   for (unsigned lane = 0; lane < kWarp; ++lane)
     if (mask >> lane & 1u) votes |= static_cast<unsigned>(slots[lane]) << lane;

@@ -25,6 +25,13 @@ std::string run_grid(const Launch&);  // what was found wrong, or ""
 // From the code of a kernel: ends the grid's run.
 [[noreturn]] void give_up_grid(std::string finding);
 
+// Each lane gives three words at once; lane l gave first[l] and rest[l].
+struct ThreeWords {
+  const uint64_t* first;
+  const uint64_t (*rest)[2];
+};
+ThreeWords warp_exchange(unsigned mask, const uint64_t (&words)[3], Site);
+
 // The thread that runs.
 struct RunningThread {
   uint32_t block = 0, thread = 0;       // linear

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "tests/cuda_on_host/control.h"
 #include "tests/cuda_on_host/cuda_on_host.h"
@@ -29,33 +31,46 @@ void exchange(uint32_t first, uint32_t second, Pair& out, Site site) {
   }
 }
 
-uint16_t half_of(uint32_t r, unsigned high) { return static_cast<uint16_t>(high ? r >> 16 : r); }
+uint16_t half_of(uint64_t r, unsigned high) { return static_cast<uint16_t>(high ? r >> 16 : r); }
+
+template <typename T>
+float widened(uint16_t bits) {
+  if constexpr (std::is_same_v<T, __nv_bfloat16>) {
+    return std::bit_cast<float>(uint32_t{bits} << 16);
+  } else {
+    static const auto* const table = [] {
+      auto* floats = new std::array<float, 1 << 16>;
+      for (uint32_t i = 0; i < floats->size(); ++i)
+        (*floats)[i] = __half2float(std::bit_cast<__half>(static_cast<uint16_t>(i)));
+      return floats;
+    }();
+    return (*table)[bits];
+  }
+}
 
 }  // namespace
 
-float widen_bf16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
-float widen_f16(uint16_t bits) { return __half2float(std::bit_cast<__half>(bits)); }
-
-void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], float (*widen)(uint16_t), Site site) {
+template <typename T>
+void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], Site site) {
   const HarnessScope harness;
-  Pair left, right, columns;  // columns 0 to 7 of a, 8 to 15; b
-  exchange(a[0], a[1], left, site);
-  exchange(a[2], a[3], right, site);
-  exchange(b[0], b[1], columns, site);
+  const auto word = [](uint32_t low, uint32_t high) { return uint64_t{high} << 32 | low; };
+  const ThreeWords given = warp_exchange(kAllLanes, {word(a[0], a[1]), word(a[2], a[3]), word(b[0], b[1])}, site);
   const unsigned group = lane_index() / 4, member = lane_index() % 4;
+  float rows[2][16], columns[2][16];  // of a and of b: those that this lane's sums are made of
   for (unsigned k = 0; k < 16; ++k) {
-    const unsigned holder = k % 8 / 2;  // its place in a group of four
-    const Pair& half = k < 8 ? left : right;
-    float of_a[2], of_b[2];
-    of_a[0] = widen(half_of(half.first[group * 4 + holder], k % 2));
-    of_a[1] = widen(half_of(half.second[group * 4 + holder], k % 2));
-    for (unsigned j = 0; j < 2; ++j) {
-      const unsigned lane = (2 * member + j) * 4 + holder;
-      of_b[j] = widen(half_of(k < 8 ? columns.first[lane] : columns.second[lane], k % 2));
+    const unsigned holder = k % 8 / 2, of_a = group * 4 + holder;  // a lane of four holds two neighbours
+    const uint64_t halves = k < 8 ? given.first[of_a] : given.rest[of_a][0];
+    for (unsigned i = 0; i < 2; ++i) {
+      const uint64_t of_b = given.rest[(2 * member + i) * 4 + holder][1];
+      rows[i][k] = widened<T>(half_of(halves >> 32 * i, k % 2));
+      columns[i][k] = widened<T>(half_of(k < 8 ? of_b : of_b >> 32, k % 2));
     }
-    for (unsigned i = 0; i < 4; ++i) c[i] += of_a[i / 2] * of_b[i % 2];
   }
+  for (unsigned i = 0; i < 4; ++i)
+    for (unsigned k = 0; k < 16; ++k) c[i] += rows[i / 2][k] * columns[i % 2][k];
 }
+template void mma_m16n8k16<__nv_bfloat16>(float (&)[4], const uint32_t (&)[4], const uint32_t (&)[2], Site);
+template void mma_m16n8k16<__half>(float (&)[4], const uint32_t (&)[4], const uint32_t (&)[2], Site);
 
 void load_matrices(uint32_t (&r)[4], const void* row, bool transposed, Site site) {
   const HarnessScope harness;

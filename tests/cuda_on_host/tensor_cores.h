@@ -6,21 +6,13 @@
 
 #include <cstdint>
 #include <source_location>
-#include <type_traits>
 
 namespace graft::cuda_on_host {
 
 // mma.sync.m16n8k16: c += a · b. Products are exact; the order of a device's sums is its own, here k runs upward.
-void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], float (*widen)(uint16_t),
-                  std::source_location);
-float widen_bf16(uint16_t);
-float widen_f16(uint16_t);
-
+// T: __nv_bfloat16 or __half.
 template <typename T>
-void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], std::source_location site) {
-  static_assert(std::is_same_v<T, __nv_bfloat16> || std::is_same_v<T, __half>);
-  mma_m16n8k16(c, a, b, std::is_same_v<T, __half> ? widen_f16 : widen_bf16, site);
-}
+void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], std::source_location);
 
 // ldmatrix.m8n8.x4, .trans if transposed
 void load_matrices(uint32_t (&r)[4], const void* row, bool transposed, std::source_location);

@@ -39,7 +39,6 @@ void add_matrix_rows(OpEntries& table) {
           .row(product(31, 1, 17, ta, tb))
           .row(product(65, 70, 1, ta, tb), with<bias>)
           .row(product(13, 517, 129, ta, tb))
-          .row(product(72, 8, 3976, ta, tb))  // large tiles of 16-bit elements
           .row(product(0, 5, 7, ta, tb))
           .row(product(3, 0, 7, ta, tb), with<bias>)  // the sum of nothing, and the bias
           .row(product(3, 0, 7, ta, tb))
@@ -56,6 +55,8 @@ void add_matrix_rows(OpEntries& table) {
       .row(product(1016, 12, 1020, true, true))
       .row(product(508, 20, 512, false, true))
       .row(product(509, 19, 511, true, false), with<bias>, activation(relu))
+      .row(product(72, 8, 3976, false, true))  // of 16-bit elements, 16 bytes at a time
+      .row(product(72, 8, 3976, true, false))
       .row(a{3, 5}, b{6, 7}, invalid("5 columns times 6 rows"))
       .row(a{3, 5}, b{5, 7}, transpose_a(1), invalid("3 columns times 5 rows"))
       .row(a{3, 5}, b{5, 7}, bias{3}, invalid("a bias of 3 for 7 columns"))
