@@ -19,8 +19,7 @@ BackendUnderTest on_host(Order order, const char* word) {
               },
           .dtypes = {DType::f32, DType::bf16, DType::f16},
           .same_bits = "cuda on host",
-          .watch = Watch::device,
-          .whole = false};
+          .watch = Watch::device};
 }
 
 const std::vector<BackendUnderTest> kBackends = {on_host(Order::forward, "forward"), on_host(Order::reverse, "reverse"),

@@ -23,7 +23,6 @@ struct BackendUnderTest {
   std::string needs;      // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
   int threads = 1;        // it computes with
   Watch watch = Watch::address_sanitizer;
-  bool whole = true;  // it has every primitive; else those it has are tested
 };
 
 const std::vector<BackendUnderTest>& backends_under_test();
