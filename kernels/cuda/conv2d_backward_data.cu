@@ -107,6 +107,7 @@ struct Conv2dBackwardDataPlan {
 
 int64_t conv2d_backward_data_workspace(const Conv2dBackwardDataArgs& c) {
   if (c.dy.dtype != DType::f32) return conv2d_backward_data_mma_workspace(c);
+  if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return 0;
   return Conv2dBackwardDataPlan(c).cut.workspace_bytes();
 }
 

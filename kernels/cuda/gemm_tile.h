@@ -12,6 +12,10 @@
 // side 128, 94 % of the peak at most; 2 beside 16 at 64, 89 %; 2 beside 4 at 32, 67 %. By memory, an H200 (67 TFLOP/s,
 // 4.8 TB/s) needs 14 FLOPs a byte: the smallest tile is bound by L2, and serves what is small.
 //
+// Reuse, as the memory table counts it: each tile of columns reads A anew and each tile of rows B, so blocks ask for
+// (|A|·⌈columns/side⌉ + |B|·⌈rows/side⌉) / (|A| + |B|) times the operands, from L2 but for the first; of patches, |A|
+// is the image, times the pixels a tile sees over those by which it moves on.
+//
 // While a slice is multiplied the next one is on its way to registers, then goes to the other half of shared memory:
 // one barrier a slice. In shared memory a slice lies along the side, [depth][side + 4]. An operand that is contiguous
 // along the depth is turned as it is stored: 16 lanes take rows, 2 the halves of 8 numbers (one sector) of each; by the

@@ -69,4 +69,20 @@ TEST_CASE("phases visit each pixel, and each tap that meets a window there, once
   CHECK(met > 0);
 }
 
+TEST_CASE("axes and filters that 32 bits cannot count are refused, and none before them") {
+  const auto indexed = [](const Shape& image, const Shape& weight, int32_t pad = 0, int32_t groups = 1) {
+    return cuda::may_index(image, weight, {.pad = {pad, 0, pad, 0}, .groups = groups});
+  };
+  constexpr int64_t kMost = INT32_MAX;
+  CHECK(indexed({1, kMost, kMost, 1}, {1, 1, 1, 1}));
+  CHECK_FALSE(indexed({1, kMost + 1, 1, 1}, {1, 1, 1, 1}));
+  CHECK_FALSE(indexed({1, 1, kMost + 1, 1}, {1, 1, 1, 1}));
+  CHECK(indexed({1, kMost - 7, 1, 1}, {1, 1, 1, 1}, 7));
+  CHECK_FALSE(indexed({1, kMost - 6, 1, 1}, {1, 1, 1, 1}, 7));
+  CHECK(indexed({1 << 20, 9, 9, 4}, {int64_t{1} << 30, 1, 1, 4}));
+  CHECK_FALSE(indexed({1, 1 << 16, 1 << 15, 1}, {1, 1 << 16, 1 << 15, 1}));     // taps and channels
+  CHECK_FALSE(indexed({1, 3, 3, 4}, {int64_t{1} << 28, 3, 3, 4}));              // taps and outputs
+  CHECK(indexed({1, 3, 3, 1 << 14}, {int64_t{1} << 28, 3, 3, 4}, 0, 1 << 12));  // of a group
+}
+
 }  // namespace graft::test
