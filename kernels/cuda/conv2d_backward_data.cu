@@ -172,8 +172,7 @@ Status conv2d_backward_data(CallContext& call, const Conv2dBackwardDataArgs& c) 
 }
 
 void enter_conv2d_backward_data(KernelTable& table) {
-  enter<Conv2dBackwardDataArgs, conv2d_backward_data, conv2d_backward_data_mma<__nv_bfloat16>,
-        conv2d_backward_data_mma<__half>>(table);
+  enter<Conv2dBackwardDataArgs, conv2d_backward_data, conv2d_backward_data_mma<__nv_bfloat16>>(table);
   enter_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>(table);
 }
 

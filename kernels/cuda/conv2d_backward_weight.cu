@@ -81,8 +81,7 @@ Status conv2d_backward_weight(CallContext& call, const Conv2dBackwardWeightArgs&
 }
 
 void enter_conv2d_backward_weight(KernelTable& table) {
-  enter<Conv2dBackwardWeightArgs, conv2d_backward_weight, conv2d_backward_weight_mma<__nv_bfloat16>,
-        conv2d_backward_weight_mma<__half>>(table);
+  enter<Conv2dBackwardWeightArgs, conv2d_backward_weight, conv2d_backward_weight_mma<__nv_bfloat16>>(table);
   enter_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>(table);
 }
 

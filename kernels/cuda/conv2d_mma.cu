@@ -1,5 +1,5 @@
 // Convolution of 16-bit tensors, NHWC, as implicit matrix products on tensor cores (mma_product.h, conv_geometry.h): a
-// product for each group, sums in f32.
+// product for each group, sums in f32. Forward in bf16 and f16; gradients, for which f16's range is short, in bf16.
 //
 //                       rows                columns           depth
 //   forward             pixels of y         outputs K'        R·S·C', taps and channels    y = patches(x) · weightᵀ
@@ -118,7 +118,6 @@ Status conv2d_backward_weight_mma(CallContext& call, const Conv2dBackwardWeightA
   return mma_product<T>(call, "conv2d_backward_weight_mma", MmaProblem{gradients, patches, out}, s);
 }
 template Status conv2d_backward_weight_mma<__nv_bfloat16>(CallContext&, const Conv2dBackwardWeightArgs&);
-template Status conv2d_backward_weight_mma<__half>(CallContext&, const Conv2dBackwardWeightArgs&);
 
 // ---- backward by data
 
@@ -241,6 +240,7 @@ struct BackwardDataPlan {
 };
 
 int64_t conv2d_backward_data_mma_workspace(const Conv2dBackwardDataArgs& c) {
+  if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return 0;  // unsupported, says the call
   return plan_of(BackwardDataPlan(c).shape).workspace_bytes();
 }
 
@@ -289,6 +289,5 @@ Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs&
   });
 }
 template Status conv2d_backward_data_mma<__nv_bfloat16>(CallContext&, const Conv2dBackwardDataArgs&);
-template Status conv2d_backward_data_mma<__half>(CallContext&, const Conv2dBackwardDataArgs&);
 
 }  // namespace graft::cuda

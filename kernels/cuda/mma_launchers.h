@@ -1,5 +1,5 @@
-// The products of 16-bit tensors, T being __nv_bfloat16 or __half, on tensor cores: what matmul.cu and conv2d_*.cu
-// enter beside their own in f32.
+// The products of 16-bit tensors, T being __nv_bfloat16 or, in what is not a gradient, __half, on tensor cores: what
+// matmul.cu and conv2d_*.cu enter beside their own in f32.
 #pragma once
 #include "kernels/cuda/platform.h"
 
