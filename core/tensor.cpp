@@ -35,7 +35,7 @@ bool Tensor::requires_grad() const { return autograd_ && autograd_->requires_gra
 Tensor& Tensor::set_requires_grad(bool on) {
   GRAFT_CHECK(!autograd_ || !autograd_->producer,
               "only a tensor that was not computed can be told to require a gradient");
-  GRAFT_CHECK(!on || dtype_ == DType::f32 || dtype_ == DType::f64, "a {} tensor has no gradient", name_of(dtype_));
+  GRAFT_CHECK(!on || is_float(dtype_), "a {} tensor has no gradient", name_of(dtype_));
   autograd_ = on ? std::make_shared<AutogradMeta>() : nullptr;
   if (on) autograd_->requires_grad = true;
   return *this;

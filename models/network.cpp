@@ -42,12 +42,19 @@ void Network::require_gradients(const FreezePlan& freeze) {
   require_gradients([&](const Parameter& p) { return trains.at(p.name); });
 }
 
-void Network::replace(const std::string& name, const Tensor& tensor) {
+void Network::replace(const std::string& name, const Tensor& tensor, const Tensor& copy) {
   const Entry& e = entry(name);
   GRAFT_CHECK(tensor.shape() == e.tensor.shape() && tensor.dtype() == e.tensor.dtype(),
               "{}: a tensor of shape {} {} cannot take the place of one of {} {}", name, tensor.shape(),
               name_of(tensor.dtype()), e.tensor.shape(), name_of(e.tensor.dtype()));
-  entries_[by_name_.at(name)].tensor = tensor;
+  Entry& entry = entries_[by_name_.at(name)];
+  entry.tensor = tensor;
+  if (!entry.copy.defined()) return;
+  GRAFT_CHECK(!copy.defined() || (copy.shape() == entry.copy.shape() && copy.dtype() == entry.copy.dtype()),
+              "{}: a copy of shape {} {} cannot take the place of one of {} {}", name, copy.shape(),
+              name_of(copy.dtype()), entry.copy.shape(), name_of(entry.copy.dtype()));
+  entry.copy = copy.defined() ? copy : empty(device_, tensor.shape(), compute_);
+  refresh(entry);
 }
 
 void Network::set(const std::string& name, std::span<const float> values) {

@@ -68,8 +68,9 @@ class Network {
   void require_gradients(const FreezePlan& freeze);  // of this network's graph
 
   // Another tensor in the place of a parameter's, of its shape and type: the values are what lies there. A copy of a
-  // network shares all tensors with it, but for those replaced.
-  void replace(const std::string& name, const Tensor& tensor);
+  // network shares all tensors with it, but for those replaced. `copy`, for a parameter that has one, in its place;
+  // undefined: one is made.
+  void replace(const std::string& name, const Tensor& tensor, const Tensor& copy = {});
 
   // One parameter, all elements, in file order (PyTorch's axes).
   void set(const std::string& name, std::span<const float> values);

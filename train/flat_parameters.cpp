@@ -16,7 +16,8 @@ bool decays(const models::Parameter& p) { return p.axes != models::Axes::channel
 std::vector<TrainedParameter> trained_parameters(const models::Network& network) {
   std::vector<TrainedParameter> trained;
   for (const auto& entry : network.entries())
-    if (entry.tensor.requires_grad()) trained.push_back({entry.info.name, entry.tensor, decays(entry.info)});
+    if (entry.used().requires_grad())
+      trained.push_back({entry.info.name, entry.tensor, decays(entry.info), entry.copy});
   return trained;
 }
 
@@ -38,20 +39,26 @@ FlatParameters::FlatParameters(std::vector<TrainedParameter> parameters)
   const Tensor& any = entries_[0].tensor;
   values_ = full(any.shared_device(), {end}, 0, any.dtype());
   gradients_ = zeros();
+  for (const TrainedParameter& p : entries_)
+    if (p.copy.defined() && !copies_.defined()) copies_ = full(any.shared_device(), {end}, 0, p.copy.dtype());
+  const auto move = [this](Tensor& old, const Tensor& flat, size_t i) {
+    Tensor moved = part(flat, i);
+    old.device().copy(moved.view().data, old.view().data, old.bytes());
+    moved.set_autograd(old.autograd());
+    old = moved;
+  };
   for (size_t i = 0; i < entries_.size(); ++i) {
     Tensor& old = entries_[i].tensor;
     GRAFT_CHECK(old.dtype() == values_.dtype(), "{} is {}, the parameters before it {}", entries_[i].name,
                 name_of(old.dtype()), name_of(values_.dtype()));
-    Tensor moved = part(values_, i);
-    old.device().copy(moved.view().data, old.view().data, old.bytes());
-    moved.set_autograd(old.autograd());
-    old = moved;
+    move(old, values_, i);
+    if (entries_[i].copy.defined()) move(entries_[i].copy, copies_, i);
   }
   values_.storage()->changed();
 }
 
 FlatParameters::FlatParameters(models::Network& network) : FlatParameters(trained_parameters(network)) {
-  for (const TrainedParameter& p : entries_) network.replace(p.name, p.tensor);
+  for (const TrainedParameter& p : entries_) network.replace(p.name, p.tensor, p.copy);
 }
 
 Tensor FlatParameters::part(const Tensor& flat, size_t entry) const {

@@ -20,6 +20,9 @@ struct TrainedParameter {
   std::string name;
   Tensor tensor;
   bool decays = true;  // weights do, biases and the parameters of norms do not
+  Tensor copy;         // of 16 bits, what the network computes with; undefined: the tensor itself
+
+  const Tensor& used() const { return copy.defined() ? copy : tensor; }
 };
 
 // Those of the network that require a gradient, in its order.
@@ -41,6 +44,7 @@ class FlatParameters {
   const std::vector<Group>& groups() const { return groups_; }
   const Tensor& values() const { return values_; }        // [n]
   const Tensor& gradients() const { return gradients_; }  // [n], zeros until a step makes them
+  const Tensor& copies() const { return copies_; }        // [n] of 16 bits, or undefined: no parameter has one
 
   // More memory of this layout, zeros.
   Tensor zeros() const { return full(values_.shared_device(), values_.shape(), 0, values_.dtype()); }
@@ -55,7 +59,7 @@ class FlatParameters {
   std::vector<TrainedParameter> entries_;
   std::vector<int64_t> first_;  // element at which each begins
   std::vector<Group> groups_;
-  Tensor values_, gradients_;
+  Tensor values_, gradients_, copies_;
 };
 
 }  // namespace graft::train

@@ -58,6 +58,7 @@ void Optimizer::step(const StepState& state) const {
   Device& device = parameters_.values().device();
   for (const FlatParameters::Group& group : parameters_.groups()) {
     const auto part = [&](const Tensor& flat) { return parameters_.part(flat, group); };
+    const Tensor copy = parameters_.copies().defined() ? part(parameters_.copies()) : Tensor{};
     const double decay = group.decays ? config_.weight_decay : 0;
     if (config_.optimizer == OptimizerKind::adamw) {
       device.run(AdamWArgs{.gradient = part(parameters_.gradients()),
@@ -68,6 +69,7 @@ void Optimizer::step(const StepState& state) const {
                            .parameter = part(parameters_.values()),
                            .m = part(state_.at("exp_avg")),
                            .v = part(state_.at("exp_avg_sq")),
+                           .copy = copy,
                            .beta1 = config_.beta1,
                            .beta2 = config_.beta2,
                            .eps = config_.eps,
@@ -80,12 +82,14 @@ void Optimizer::step(const StepState& state) const {
                          .gradient_factor = factor_,
                          .parameter = part(parameters_.values()),
                          .velocity = config_.momentum > 0 ? part(state_.at("momentum")) : Tensor{},
+                         .copy = copy,
                          .momentum = config_.momentum,
                          .weight_decay = decay,
                          .nesterov = config_.nesterov});
     }
   }
   parameters_.values().storage()->changed();
+  if (parameters_.copies().defined()) parameters_.copies().storage()->changed();
   if (const auto average = state_.find("average"); average != state_.end()) {
     device.run(EmaArgs{
         .parameter = parameters_.values(), .flag = state.flag, .average = average->second, .decay = config_.ema});

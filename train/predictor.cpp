@@ -21,8 +21,12 @@ Predictor::Predictor(const models::Graph& graph, const models::ReadWeights& read
                      const PredictorOptions& options, const Predictor* sibling)
     : device_(std::move(device)) {
   GRAFT_CHECK(options.batch >= 1, "a batch holds one image or more, not {}", options.batch);
-  models::PieceRequest request{
-      .taps = {}, .inputs = {}, .batch = options.batch, .height = options.height, .width = options.width};
+  models::PieceRequest request{.taps = {},
+                               .inputs = {},
+                               .batch = options.batch,
+                               .height = options.height,
+                               .width = options.width,
+                               .compute = options.compute};
   for (const std::string& layer : options.layers) request.taps.push_back(models::find_node(graph, layer));
   if (request.taps.empty()) request.taps = {graph.outputs[0].node};
   auto plan = models::make_plan(graph, request);

@@ -39,7 +39,7 @@ StepPlan& Scion::training_plan(int64_t n) {
   const Tensor loss = ops::cross_entropy(walked.values[0], labels, {}, config_.label_smoothing);
   const FlatParameters& parameters = optimizer_.parameters();
   std::vector<Tensor> wrt;
-  for (const TrainedParameter& p : parameters.entries()) wrt.push_back(p.tensor);
+  for (const TrainedParameter& p : parameters.entries()) wrt.push_back(p.used());
   const std::vector<Tensor> into = parameters.parts(parameters.gradients());
   gradients(loss, wrt, {}, {.into = into});
 
@@ -79,7 +79,8 @@ void Scion::compile() {
                                                            .inputs = freeze_.taps,
                                                            .batch = images[0],
                                                            .height = images[1],
-                                                           .width = images[2]}));
+                                                           .width = images[2],
+                                                           .compute = network_.compute()}));
   logits_ = empty(network_.device(), compiled_->output_shape(0));
 }
 

@@ -6,68 +6,15 @@
 
 #include "tests/support/devices.h"
 #include "tests/support/random_tensor.h"
-#include "tests/train/tiny_graph.h"
+#include "tests/train/scion_setup.h"
 #include "train/initialise.h"
 
 using namespace graft;
 using namespace graft::train;
 
+using Setup = test::ScionSetup;
+
 namespace {
-
-// A scion on a network of which `freeze` is frozen, without files or photos.
-struct Setup {
-  explicit Setup(TrainConfig c, std::vector<std::string> freeze_patterns = {},
-                 std::shared_ptr<Device> d = test::reference_device())
-      : config(std::move(c)),
-        device(std::move(d)),
-        graph(test::tiny_graph(3)),
-        freeze(models::plan_freeze(graph, {std::move(freeze_patterns), {}})),
-        whole(graph, device),
-        network(graph, device) {
-    const auto all = [](const models::Parameter&) { return true; };
-    initialise(whole, 5, all);
-    initialise(network, 5, all);
-    const auto parameters = models::parameters_of(graph);
-    network.require_gradients([&](const models::Parameter& p) {
-      for (size_t i = 0; i < parameters.size(); ++i)
-        if (parameters[i].name == p.name) return bool{freeze.trainable[i]};
-      return false;
-    });
-    trained = std::make_unique<FlatParameters>(network);
-    optimizer = std::make_unique<Optimizer>(config, *trained);
-    state = std::make_unique<StepState>(device, 11);
-    rootstock = std::make_unique<Rootstock>(graph, freeze, device, config.batch, 16, 16,
-                                            [this](const std::string& name, int64_t first, int64_t count, float* out) {
-                                              const auto values = whole.get(name);
-                                              std::copy_n(values.begin() + first, count, out);
-                                            });
-    scion = std::make_unique<Scion>(network, freeze, *rootstock, config, *optimizer, *state);
-    const auto values = test::distinct_values(config.batch * 16 * 16 * 3, 3);
-    images.assign(values.begin(), values.end());
-  }
-
-  Scion::Result step(double lr = 0.1) {
-    rootstock->run(images.data(), config.batch);
-    return scion->step(labels(), lr);
-  }
-  std::vector<int64_t> labels() const {
-    std::vector<int64_t> l;
-    for (int64_t i = 0; i < config.batch; ++i) l.push_back(i % 3);
-    return l;
-  }
-
-  TrainConfig config;
-  std::shared_ptr<Device> device;
-  models::Graph graph;
-  models::FreezePlan freeze;
-  models::Network whole, network;
-  std::unique_ptr<FlatParameters> trained;
-  std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<StepState> state;
-  std::unique_ptr<Rootstock> rootstock;
-  std::unique_ptr<Scion> scion;
-  std::vector<float> images;
-};
 
 TrainConfig config_with(OptimizerKind kind) {
   return {.classes = {"a", "b", "c"}, .batch = 6, .optimizer = kind, .weight_decay = 1e-3};

@@ -13,6 +13,11 @@ namespace graft::test {
 std::string check_row(const BackendUnderTest&, const Backend& backend, const Backend& reference, const OpEntry&,
                       const OpRow&, DType);
 
+// "" or what is wrong with `got`, the outputs of a call with `args`, beside the reference on `exact`, the same call in
+// f64. Of the row its bound and the names of its views are used, and which of them are `real`.
+std::string compare_outputs(const Backend& reference, const OpEntry&, const OpRow&, const AnyArgs& args,
+                            const HostCall& exact, const Tensors& got);
+
 // The results of an ordinary row, to be compared bit by bit with another backend's.
 Tensors results_of(const BackendUnderTest&, const Backend& backend, const OpEntry&, const OpRow&, DType);
 

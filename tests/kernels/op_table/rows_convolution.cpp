@@ -176,7 +176,9 @@ void add_convolution_rows(OpEntries& table) {
   {
     auto entry = op_case<Conv2dBackwardWeightArgs>(
         table, [](auto& row) { row.required(dy(output_of<Conv2dBackwardWeightArgs, x, dweight>(row.args))); });
-    entry.bound(linear()).flops(
+    // Gradients in a network are uneven: once a few large terms are in the sum, each of the √n roundings that remain is
+    // half a unit of nearly the whole of it.
+    entry.bound(linear(8)).flops(
         [](const Conv2dBackwardWeightArgs& a) { return conv_flops(a.dy.shape, a.dweight.shape); });
     dense_rows<x, dweight>(entry);
     entry
