@@ -21,6 +21,13 @@ std::string Device::description() const {
   return backend_.device.description ? backend_.device.description(backend_.self) : backend_.name;
 }
 
+void Device::set_compute_type(DType type) {
+  const ActivateArgs nothing{.x = {nullptr, {0}, type}, .y = {nullptr, {0}, type}};  // asks for kernels of this type
+  GRAFT_CHECK(is_float(type) && try_run(Primitive::activate, &nothing, nullptr, 0) == Status::ok,
+              "the {} device does not compute in {}", name(), name_of(type));
+  compute_type_ = type;
+}
+
 int64_t Device::workspace_bytes(Primitive primitive, const void* args) const {
   return backend_.workspace_bytes ? backend_.workspace_bytes(backend_.self, primitive, args) : 0;
 }

@@ -44,6 +44,11 @@ class Device : public std::enable_shared_from_this<Device> {
   // Throws what `status` means: "conv2d on cpu: unsupported: x [2, 7, 5, 3] …".
   void check(Status status, const char* what, const std::string& arguments = {}) const;
 
+  // What networks of f32 parameters compute in on this device: f32, or bf16 with sums, statistics, gradients of
+  // parameters and the parameters themselves in f32. Throws Error when the backend has no kernels for it.
+  DType compute_type() const { return compute_type_; }
+  void set_compute_type(DType type);
+
   // For tests: sees every call that runs on this device, with the name of its kernel.
   std::function<void(Primitive, const char* kernel)> observer;
 
@@ -53,6 +58,7 @@ class Device : public std::enable_shared_from_this<Device> {
   const Backend backend_;
   Allocator allocator_;
   StreamHandle stream_ = nullptr;
+  DType compute_type_ = DType::f32;
 };
 
 // "x [2, 7, 5, 3] f32, weight …": the views of a call, for error messages.

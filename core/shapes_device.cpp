@@ -35,6 +35,7 @@ Status execute(const Executable*, const ExecuteArgs*, StreamHandle) { return Sta
 std::shared_ptr<Device> shapes_device(std::shared_ptr<Device> real) {
   Backend backend;
   backend.name = real->backend().name;
+  const DType compute_type = real->compute_type();
   backend.self = new Shapes{std::move(real)};
   backend.destroy = [](void* self) { delete static_cast<Shapes*>(self); };
   backend.device.allocate = allocate;
@@ -56,7 +57,9 @@ std::shared_ptr<Device> shapes_device(std::shared_ptr<Device> real) {
                      .same_packing = compile.same_packing,
                      .execute = execute,
                      .destroy = compile.destroy};
-  return Device::create(backend);
+  auto device = Device::create(backend);
+  device->set_compute_type(compute_type);
+  return device;
 }
 
 }  // namespace graft

@@ -48,13 +48,36 @@ bool is_device_name(std::string_view name) {
   return name == "auto" || name == "cpu" || name == "reference" || cuda_index(name);
 }
 
-std::shared_ptr<Device> open_device(const DeviceOptions& options) {
+namespace {
+
+std::shared_ptr<Device> open_backend(const DeviceOptions& options) {
   GRAFT_CHECK(options.threads >= 0, "a device cannot have {} threads", options.threads);
   GRAFT_CHECK(is_device_name(options.name),
               "there is no device \"{}\"; auto, cpu, reference, cuda and cuda:N are known", options.name);
   if (options.name == "reference") return open_reference();
   if (const auto index = cuda_index(options.name)) return open_cuda(*index);
-  return open_cpu(options.threads);  // auto too, until the CUDA backend has every primitive
+  if (options.name == "auto") try {
+      return open_cuda(0);
+    } catch (const Error&) {  // `graft devices` has the reason
+    }
+  return open_cpu(options.threads);
+}
+
+}  // namespace
+
+bool is_precision_name(std::string_view name) { return name == "f32" || name == "bf16"; }
+
+std::shared_ptr<Device> open_device(const DeviceOptions& options) {
+  auto device = open_backend(options);
+  GRAFT_CHECK(is_precision_name(options.precision), "there is no precision \"{}\"; f32 and bf16 are known",
+              options.precision);
+  if (options.precision == "f32") return device;
+  GRAFT_CHECK(std::string_view(device->name()) == "cuda",
+              "the {} device computes in f32: bf16 is for a GPU, whose tensor cores multiply it. Leave the precision "
+              "out, or choose the device cuda",
+              device->name());
+  device->set_compute_type(DType::bf16);
+  return device;
 }
 
 }  // namespace graft

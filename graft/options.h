@@ -8,6 +8,9 @@ struct DeviceOptions {
   // "cpu": graft's own kernels; "reference": plain loops, slow, to compare with; "cuda" or "cuda:N": an NVIDIA GPU;
   // "auto": the fastest that is here. What is asked for and cannot be used is an Error: nothing takes its place.
   std::string name = "auto";
+  // "f32", or on a GPU "bf16": weights and the values between layers have 16 bits; sums, statistics, gradients of
+  // parameters and the parameters that training moves have 32.
+  std::string precision = "f32";
   int threads = 0;  // of the CPU, the calling thread included; 0: as many as the process may use
 };
 

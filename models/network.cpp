@@ -8,12 +8,11 @@
 
 namespace graft::models {
 
-Network::Network(Graph graph, std::shared_ptr<Device> device, DType dtype, const std::vector<bool>& nodes,
-                 DType compute)
+Network::Network(Graph graph, std::shared_ptr<Device> device, DType dtype, const std::vector<bool>& nodes)
     : graph_(std::move(graph)),
       device_(std::move(device)),
       dtype_(dtype),
-      compute_(compute == DType::none ? dtype : compute) {
+      compute_(dtype == DType::f32 ? device_->compute_type() : dtype) {
   for (Parameter& p : parameters_of(graph_)) {
     if (!nodes.empty() && !nodes[static_cast<size_t>(p.node)]) continue;
     const Tensor tensor = empty(device_, p.memory_shape(), dtype_);
@@ -54,7 +53,7 @@ void Network::replace(const std::string& name, const Tensor& tensor, const Tenso
               "{}: a copy of shape {} {} cannot take the place of one of {} {}", name, copy.shape(),
               name_of(copy.dtype()), entry.copy.shape(), name_of(entry.copy.dtype()));
   entry.copy = copy.defined() ? copy : empty(device_, tensor.shape(), compute_);
-  refresh(entry);
+  if (!copy.defined()) refresh(entry);
 }
 
 void Network::set(const std::string& name, std::span<const float> values) {

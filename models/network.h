@@ -40,10 +40,9 @@ struct WalkResult {
 
 class Network {
  public:
-  // Parameters of the nodes of `nodes` (empty: of all), unwritten, of type `dtype`. `compute`: what a walk computes in,
-  // none for `dtype` itself; in 16 bits, weights have a copy of that type beside them.
-  Network(Graph graph, std::shared_ptr<Device> device, DType dtype = DType::f32, const std::vector<bool>& nodes = {},
-          DType compute = DType::none);
+  // Parameters of the nodes of `nodes` (empty: of all), unwritten, of type `dtype`. A walk computes in the device's
+  // compute_type() where the parameters are f32, else in their type; in 16 bits, weights have a copy beside them.
+  Network(Graph graph, std::shared_ptr<Device> device, DType dtype = DType::f32, const std::vector<bool>& nodes = {});
 
   const Graph& graph() const { return graph_; }
   const std::shared_ptr<Device>& device() const { return device_; }
@@ -68,8 +67,8 @@ class Network {
   void require_gradients(const FreezePlan& freeze);  // of this network's graph
 
   // Another tensor in the place of a parameter's, of its shape and type: the values are what lies there. A copy of a
-  // network shares all tensors with it, but for those replaced. `copy`, for a parameter that has one, in its place;
-  // undefined: one is made.
+  // network shares all tensors with it, but for those replaced. `copy`, for a parameter that has one, with what
+  // lies there, in its place; undefined: one is made.
   void replace(const std::string& name, const Tensor& tensor, const Tensor& copy = {});
 
   // One parameter, all elements, in file order (PyTorch's axes).

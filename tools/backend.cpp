@@ -13,6 +13,13 @@ void add_device_options(CLI::App& app, DeviceOptions& o) {
     return is_device_name(given) ? std::string() : given + " is not one of auto, cpu, reference, cuda, cuda:N";
   });
   with_placeholder(device, "NAME", "auto");
+  auto* precision = app.add_option("--precision", o.precision,
+                                   "f32, or on a GPU bf16: weights and what lies between layers have 16 bits, sums, "
+                                   "statistics and the weights that training moves have 32");
+  precision->check([](const std::string& given) {
+    return is_precision_name(given) ? std::string() : given + " is not one of f32, bf16";
+  });
+  with_placeholder(precision, "TYPE", "f32");
   with_placeholder(add_number(app, "--threads", o.threads, {1, 1024}, "Threads that compute"), "N",
                    "one for each processor");
 }

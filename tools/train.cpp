@@ -45,6 +45,7 @@ train::TrainOptions make_options(const TrainCommand& o, const train::RunSetup& s
   t.loader_threads = o.loader_threads.value_or(reading_threads(2));
   t.checkpoint_seconds = o.checkpoint_seconds;
   t.device = open_device(o.device);
+  t.config.precision = t.device->compute_type();
   return t;
 }
 

@@ -116,6 +116,7 @@ RunState load_checkpoint(const std::filesystem::path& path, const TrainConfig& c
     loaded.emplace_back(tensor, std::move(array.elements));
   }
   for (const auto& [tensor, bytes] : loaded) tensor.copy_from(bytes.data());
+  network.refresh_copies();
   return state;
 }
 

@@ -5,6 +5,11 @@
 
 #include "core/error.h"
 
+namespace graft {
+// What is neither becomes none, which no run has.
+NLOHMANN_JSON_SERIALIZE_ENUM(DType, {{DType::none, nullptr}, {DType::f32, "f32"}, {DType::bf16, "bf16"}})
+}  // namespace graft
+
 namespace graft::train {
 
 NLOHMANN_JSON_SERIALIZE_ENUM(OptimizerKind, {{OptimizerKind::sgd, "sgd"}, {OptimizerKind::adamw, "adamw"}})
@@ -12,9 +17,9 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ScheduleKind, {{ScheduleKind::constant, "constant"}
                                             {ScheduleKind::cosine, "cosine"},
                                             {ScheduleKind::step, "step"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, dataset, trunk, classes, freeze, train, seed, epochs, batch,
-                                   optimizer, learning_rate, momentum, nesterov, beta1, beta2, eps, weight_decay,
-                                   clip_norm, ema, schedule, warmup_steps, step_epochs, step_factor, label_smoothing,
-                                   augment, min_crop_area, validation_fraction, given_split)
+                                   precision, optimizer, learning_rate, momentum, nesterov, beta1, beta2, eps,
+                                   weight_decay, clip_norm, ema, schedule, warmup_steps, step_epochs, step_factor,
+                                   label_smoothing, augment, min_crop_area, validation_fraction, given_split)
 
 void check(const TrainConfig& c) {
   const auto between = [](const char* what, double value, double low, double high) {
@@ -24,6 +29,7 @@ void check(const TrainConfig& c) {
   GRAFT_CHECK(c.classes.size() >= 2, "a classifier needs two classes or more, the data set has {}", c.classes.size());
   GRAFT_CHECK(c.epochs >= 1 && c.epochs <= 1'000'000, "epochs must be between 1 and 1,000,000, not {}", c.epochs);
   GRAFT_CHECK(c.batch >= 1 && c.batch <= 65'536, "the batch must be between 1 and 65,536, not {}", c.batch);
+  GRAFT_CHECK(c.precision != DType::none, "the precision must be f32 or bf16");
   GRAFT_CHECK(c.warmup_steps >= 0 && c.step_epochs >= 1,
               "the warm-up cannot be negative, nor a step be under an epoch");
   between("the learning rate", c.learning_rate, 0, 1e6);

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "contract/dtype.h"
+
 namespace graft::train {
 
 enum class OptimizerKind { sgd, adamw };
@@ -20,6 +22,7 @@ struct TrainConfig {
   uint64_t seed = 0;
   int64_t epochs = 8;
   int64_t batch = 16;
+  DType precision = DType::f32;  // what the device computes in: f32 or bf16
 
   OptimizerKind optimizer = OptimizerKind::adamw;
   double learning_rate = 3e-3;

@@ -26,7 +26,7 @@ Predictor::Predictor(const models::Graph& graph, const models::ReadWeights& read
                                .batch = options.batch,
                                .height = options.height,
                                .width = options.width,
-                               .compute = options.compute};
+                               .compute = device_->compute_type()};
   for (const std::string& layer : options.layers) request.taps.push_back(models::find_node(graph, layer));
   if (request.taps.empty()) request.taps = {graph.outputs[0].node};
   auto plan = models::make_plan(graph, request);

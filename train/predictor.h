@@ -14,7 +14,6 @@ struct PredictorOptions {
   int64_t batch = 1;                // images an execution takes; fewer may be given, more may not
   int64_t height = 0, width = 0;    // 0: what the model's preprocessing makes
   std::vector<std::string> layers;  // whose values are wanted; empty: the answer (logits)
-  DType compute = DType::f32;       // of weights and of what lies between layers; images and answers are f32
 };
 
 class Predictor {

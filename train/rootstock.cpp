@@ -4,7 +4,7 @@ namespace graft::train {
 
 Rootstock::Rootstock(const models::Graph& graph, const models::FreezePlan& freeze,
                      const std::shared_ptr<Device>& device, int64_t batch, int64_t height, int64_t width,
-                     const models::ReadWeights& read, DType compute)
+                     const models::ReadWeights& read)
     : images_(full(device, {batch, height, width, graph.input().channels}, 0)), taps_(freeze.taps) {
   const bool only_the_image = taps_ == std::vector<models::NodeId>{0};
   if (only_the_image) {
@@ -12,7 +12,7 @@ Rootstock::Rootstock(const models::Graph& graph, const models::FreezePlan& freez
     return;
   }
   models::PieceRequest request{
-      .taps = taps_, .inputs = {}, .batch = batch, .height = height, .width = width, .compute = compute};
+      .taps = taps_, .inputs = {}, .batch = batch, .height = height, .width = width, .compute = device->compute_type()};
   piece_.emplace(device, models::make_plan(graph, request), read);
   for (size_t i = 0; i < taps_.size(); ++i) tap_values_.push_back(full(device, piece_->output_shape(i), 0));
 }

@@ -14,9 +14,8 @@ namespace graft::train {
 class Rootstock {
  public:
   // For batches of up to `batch` images. When nothing but the image lies below the line, nothing is compiled.
-  // `compute`: what it computes in; the values on the line are f32.
   Rootstock(const models::Graph& graph, const models::FreezePlan& freeze, const std::shared_ptr<Device>& device,
-            int64_t batch, int64_t height, int64_t width, const models::ReadWeights& read, DType compute = DType::f32);
+            int64_t batch, int64_t height, int64_t width, const models::ReadWeights& read);
 
   // Computes the values on the line for n images, NHWC on the host. Rows beyond n keep what they had.
   void run(const float* images, int64_t n);

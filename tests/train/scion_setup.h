@@ -13,17 +13,16 @@
 
 namespace graft::test {
 
-// `freeze_patterns` of the graph are frozen. `compute`: what the network computes in, its parameters being f32.
+// `freeze_patterns` of the graph are frozen.
 struct ScionSetup {
   explicit ScionSetup(train::TrainConfig c, std::vector<std::string> freeze_patterns = {},
-                      std::shared_ptr<Device> d = reference_device(), models::Graph g = tiny_graph(3),
-                      DType compute = DType::f32)
+                      std::shared_ptr<Device> d = reference_device(), models::Graph g = tiny_graph(3))
       : config(std::move(c)),
         device(std::move(d)),
         graph(std::move(g)),
         freeze(models::plan_freeze(graph, {std::move(freeze_patterns), {}})),
         whole(graph, device),
-        network(graph, device, DType::f32, {}, compute) {
+        network(graph, device) {
     const auto all = [](const models::Parameter&) { return true; };
     train::initialise(whole, 5, all);
     train::initialise(network, 5, all);
@@ -32,13 +31,12 @@ struct ScionSetup {
     optimizer = std::make_unique<train::Optimizer>(config, *trained);
     state = std::make_unique<train::StepState>(device, 11);
     const auto [height, width, channels] = graph.input();
-    rootstock = std::make_unique<train::Rootstock>(
-        graph, freeze, device, config.batch, height, width,
-        [this](const std::string& name, int64_t first, int64_t count, float* out) {
-          const auto values = whole.get(name);
-          std::copy_n(values.begin() + first, count, out);
-        },
-        compute);
+    rootstock =
+        std::make_unique<train::Rootstock>(graph, freeze, device, config.batch, height, width,
+                                           [this](const std::string& name, int64_t first, int64_t count, float* out) {
+                                             const auto values = whole.get(name);
+                                             std::copy_n(values.begin() + first, count, out);
+                                           });
     scion = std::make_unique<train::Scion>(network, freeze, *rootstock, config, *optimizer, *state);
     const auto values = distinct_values(config.batch * height * width * channels, 3);
     images.assign(values.begin(), values.end());

@@ -20,12 +20,14 @@ using graft::test::Shadow;
 
 namespace {
 
-std::shared_ptr<Device> cuda_device(Shadow* shadow) {
+std::shared_ptr<Device> cuda_device(Shadow* shadow, DType compute) {
   cuda_on_host::reset();
   Backend backend;
   REQUIRE(cuda::make_backend(0, &backend) == Status::ok);
-  if (shadow != nullptr) test::watch(&backend, shadow);
-  return Device::create(backend);
+  test::watch(&backend, shadow);
+  auto device = Device::create(backend);
+  device->set_compute_type(compute);
+  return device;
 }
 
 // A stem, a basic block, one with a stride and a projection (He et al. 2015).
@@ -117,7 +119,7 @@ void check_training(const Case& c, DType compute, double logits_bound, double up
   INFO(c.name << ", " << name_of(compute));
   Shadow shadow;
   {
-    ScionSetup cuda(config_of(c), c.frozen, cuda_device(&shadow), c.graph(), compute);
+    ScionSetup cuda(config_of(c), c.frozen, cuda_device(&shadow, compute), c.graph());
     ScionSetup reference(config_of(c), c.frozen, test::reference_device(), c.graph());
     for (int step = 0; step < 3; ++step) {
       const auto a = cuda.step(0.01), b = reference.step(0.01);

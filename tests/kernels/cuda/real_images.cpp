@@ -42,15 +42,14 @@ std::vector<Photo> photos_of(const std::filesystem::path& folder) {
 }
 
 std::vector<float> logits_on(std::shared_ptr<Device> device, const io::WeightsReader& weights,
-                             const std::vector<float>& images, DType compute) {
+                             const std::vector<float>& images) {
   const models::ReadWeights read = [&](const std::string& tensor, int64_t first, int64_t count, float* out) {
     const auto& all = weights.tensors();
     const auto at = std::find_if(all.begin(), all.end(), [&](const io::TensorEntry& e) { return e.name == tensor; });
     REQUIRE(at != all.end());
     weights.read(static_cast<size_t>(at - all.begin()), first, count, out);
   };
-  const train::Predictor predictor(models::make_model("resnet20"), read, std::move(device),
-                                   {.batch = kBatch, .compute = compute});
+  const train::Predictor predictor(models::make_model("resnet20"), read, std::move(device), {.batch = kBatch});
   const size_t batch_floats = static_cast<size_t>(predictor.input_shape().numel());
   std::vector<float> logits;
   for (size_t at = 0; at < images.size(); at += batch_floats) {
@@ -60,11 +59,13 @@ std::vector<float> logits_on(std::shared_ptr<Device> device, const io::WeightsRe
   return logits;
 }
 
-std::shared_ptr<Device> cuda_device() {
+std::shared_ptr<Device> cuda_device(DType compute) {
   cuda_on_host::reset();
   Backend backend;
   REQUIRE(cuda::make_backend(0, &backend) == Status::ok);
-  return Device::create(backend);
+  auto device = Device::create(backend);
+  device->set_compute_type(compute);
+  return device;
 }
 
 }  // namespace
@@ -81,10 +82,10 @@ TEST_CASE("ResNet-20 on the CUDA kernels classifies CIFAR photos as PyTorch does
   for (size_t i = 0; i < photos.size(); ++i)
     io::preprocess(io::read_image(photos[i].file), preprocessing, images.data() + i * 32 * 32 * 3);
 
-  const auto exact = logits_on(test::cpu_device(), *weights, images, DType::f32);
+  const auto exact = logits_on(test::cpu_device(), *weights, images);
   for (const auto& [compute, bound] : {std::pair{DType::f32, 2e-4}, {DType::bf16, 0.5}}) {
     INFO(name_of(compute));
-    const auto logits = logits_on(cuda_device(), *weights, images, compute);
+    const auto logits = logits_on(cuda_device(compute), *weights, images);
     double largest = 0;
     for (size_t i = 0; i < logits.size(); ++i)
       largest = std::max(largest, static_cast<double>(std::abs(logits[i] - exact[i])));

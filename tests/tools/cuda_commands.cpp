@@ -1,0 +1,110 @@
+// Every command on a GPU that is none: the plug-in's own sources and CUDA's runtime, executed on the host
+// (tests/cuda_on_host). What comes out is what the CPU says, within rounding.
+#include <catch2/catch.hpp>
+
+#include "tests/support/temporary_folder.h"
+#include "tests/support/test_data.h"
+#include "tests/tools/fixtures.h"
+#include "tests/tools/program.h"
+
+namespace graft::test {
+
+namespace {
+
+using Catch::Contains;
+
+Outcome on_gpu(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
+  return run_graft(arguments, {.folder = folder,
+                               .patience = std::chrono::seconds(300),
+                               .environment = {std::string("LD_LIBRARY_PATH=") + GRAFT_STUB_DRIVER,
+                                               std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN}});
+}
+
+nlohmann::json last_line(const std::string& text) { return lines_of(text).back(); }
+
+}  // namespace
+
+TEST_CASE("devices lists the GPU, and auto takes it") {
+  const TemporaryFolder folder;
+  const auto devices = on_gpu({"devices"}, folder.path());
+  INFO(devices.out << devices.err);
+  CHECK_THAT(devices.out, Contains("cuda:0     yes"));
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  const auto bench = on_gpu({"bench", "models", "--model", "tiny.h5", "--seconds", "0.1"}, folder.path());
+  INFO(bench.err);
+  CHECK_THAT(bench.out, Contains("host-run GPU"));
+}
+
+TEST_CASE("predict, evaluate and features on the GPU say what they say on the CPU") {
+  const TemporaryFolder folder;
+  make_squares(folder / "squares", 2);
+  write_tiny_model(folder / "tiny.h5", {"blue", "green", "red"});
+  const auto both = [&](std::vector<std::string> arguments) {
+    auto cpu_arguments = arguments;
+    cpu_arguments.insert(cpu_arguments.end(), {"--device", "cpu"});
+    arguments.insert(arguments.end(), {"--device", "cuda"});
+    const auto gpu = on_gpu(arguments, folder.path()), cpu = run_graft(cpu_arguments, {.folder = folder.path()});
+    INFO(gpu.err << cpu.err);
+    REQUIRE(gpu.code == 0);
+    REQUIRE(cpu.code == 0);
+    return std::pair(gpu, cpu);
+  };
+  const auto [predicted, expected] = both({"predict", "tiny.h5", "squares", "--json"});
+  const auto lines = lines_of(predicted.out), cpu_lines = lines_of(expected.out);
+  REQUIRE(lines.size() == 6);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    CHECK(lines[i]["top"][0]["class"] == cpu_lines[i]["top"][0]["class"]);
+    CHECK(lines[i]["top"][0]["probability"].get<double>() ==
+          Approx(cpu_lines[i]["top"][0]["probability"].get<double>()).epsilon(1e-4));
+  }
+  const auto [evaluated, truth] = both({"evaluate", "tiny.h5", "squares", "--json"});
+  CHECK(last_line(evaluated.out)["top1"] == last_line(truth.out)["top1"]);
+  REQUIRE(on_gpu({"features", "tiny.h5", "squares", "-o", "gpu.npy", "--device", "cuda"}, folder.path()).code == 0);
+  CHECK(std::filesystem::file_size(folder / "gpu.npy") > 6 * 8 * 4);
+}
+
+TEST_CASE("training on the GPU learns, stops, goes on and is the same each time, in f32 and in bf16") {
+  for (const char* precision : {"f32", "bf16"}) {
+    INFO(precision);
+    const TemporaryFolder folder;
+    make_squares(folder / "squares", 6);
+    write_tiny_model(folder / "tiny.h5", {"a", "b"});
+    const auto train = [&](const std::string& output, int epochs, std::vector<std::string> more = {}) {
+      std::vector<std::string> arguments = {
+          "train",       "squares", "--from", "tiny.h5", "-o",      output, "--epochs", std::to_string(epochs),
+          "--batch",     "4",       "--lr",   "0.05",    "--train", "*",    "--device", "cuda",
+          "--precision", precision, "--json"};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      const auto run = on_gpu(arguments, folder.path());
+      INFO(run.err);
+      REQUIRE(run.code == 0);
+      return lines_of(run.out);
+    };
+    const auto lines = train("first.h5", 4);
+    train("second.h5", 4);
+    CHECK(read_file(folder / "first.h5") == read_file(folder / "second.h5"));
+    CHECK(lines[0]["config"]["precision"] == precision);
+    double first = 0, last = 0;
+    for (const auto& line : lines)
+      if (line.contains("train_loss")) (first == 0 ? first : last) = line["train_loss"].get<double>();
+    CHECK(last < first);
+  }
+}
+
+TEST_CASE("a device that computes in f32 alone says so when it is asked for bf16") {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  write_png(folder / "a.png", 16, {1, 2, 3}, 0);
+  const auto ask = [&](const std::string& precision) {
+    return run_graft({"predict", "tiny.h5", "a.png", "--device", "cpu", "--precision", precision},
+                     {.folder = folder.path()});
+  };
+  CHECK(ask("f32").code == 0);
+  const auto refused = ask("bf16"), unknown = ask("f16");
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.err, Contains("the cpu device computes in f32"));
+  CHECK(unknown.code == 2);
+  CHECK_THAT(unknown.err, Contains("f16 is not one of f32, bf16"));
+}
+
+}  // namespace graft::test
