@@ -106,7 +106,7 @@ struct NormaliseArgs {
   int64_t rows, channels, slab_rows;
   float eps;
   Activation activation;
-  bool aligned, vectors_aligned;  // x, residual, y; the vectors [C]
+  bool aligned, vectors_aligned;  // x, residual, y, mask; the vectors [C]
 };
 
 template <typename T, int kN>
@@ -132,7 +132,7 @@ __global__ __launch_bounds__(kThreads) void batch_norm_normalise_kernel(Normalis
       y.at[k] = activated(a.activation, z);
     }
     store_floats(a.y + at, y, a.aligned);
-    if (a.mask != nullptr) store_mask<kN>(a.mask, at, passed, a.channels);
+    if (a.mask != nullptr) store_mask<kN>(a.mask, at, passed, a.channels, a.aligned);
   }
 }
 
@@ -151,7 +151,7 @@ Status normalise(CallContext& call, const Args& a, const Tiling& t, const char* 
                      .slab_rows = t.slab_rows,
                      .eps = static_cast<float>(a.eps),
                      .activation = a.activation};
-  n.aligned = all_aligned(n.x, n.residual, n.y);
+  n.aligned = all_aligned(n.x, n.residual, n.y, n.mask);
   n.vectors_aligned = all_aligned(n.weight, n.bias, n.mean, n.var);
   const LaunchConfig config{name, t.grid(), t.block()};
   return t.per_thread == 1 ? launch(call, config, batch_norm_normalise_kernel<T, 1>, n)

@@ -63,7 +63,7 @@ __device__ Vector<float, kN> gradient(const BackwardArgs<T>& a, const Channels<k
   Vector<float, kN> g = load_floats<kN>(a.dy + at, a.aligned);
   if (a.activation == Activation::none) return g;
   if (a.mask != nullptr) {
-    const unsigned passed = load_mask<kN>(a.mask, at, a.channels);
+    const unsigned passed = load_mask<kN>(a.mask, at, a.channels, a.aligned);
     for (int k = 0; k < kN; ++k) g.at[k] = (passed >> k & 1) != 0 ? g.at[k] : 0.0f;
     return g;
   }
@@ -166,7 +166,7 @@ Status batch_norm_backward(CallContext& call, const BatchNormBackwardArgs& a) {
                     .batch_statistics = a.batch_statistics != 0,
                     .needs_x = remakes_z || (a.dx.present() && a.batch_statistics != 0),
                     .activation = a.activation};
-  b.aligned = all_aligned(b.x, b.dy, b.dx, b.dresidual);
+  b.aligned = all_aligned(b.x, b.dy, b.dx, b.dresidual, b.mask);
   b.vectors_aligned = all_aligned(b.weight, b.bias, b.mean, b.var);
   constexpr int kN = kPerVector<T>;
   const bool wide = t.per_thread == kN;

@@ -8,7 +8,7 @@ namespace graft::cuda {
 // `at` is the thread's first element. Two threads of four channels share a byte: they are neighbours in a warp, since a
 // row of threads begins at an even lane, and in one row, since 8 divides C.
 template <int kN>
-__device__ inline void store_mask(uint8_t* mask, int64_t at, unsigned passed, int64_t channels) {
+__device__ inline void store_mask(uint8_t* mask, int64_t at, unsigned passed, int64_t channels, bool aligned) {
   if (kN == 8 || kN == 1) {
     store(mask + at / kN, static_cast<uint8_t>(passed));
   } else if (channels % 8 == 0) {
@@ -18,15 +18,15 @@ __device__ inline void store_mask(uint8_t* mask, int64_t at, unsigned passed, in
   } else {
     Vector<uint8_t, kN> bytes;
     for (int k = 0; k < kN; ++k) bytes.at[k] = static_cast<uint8_t>(passed >> k & 1);
-    store_vector(mask + at, bytes, true);
+    store_vector(mask + at, bytes, aligned);
   }
 }
 
 template <int kN>
-__device__ inline unsigned load_mask(const uint8_t* mask, int64_t at, int64_t channels) {
+__device__ inline unsigned load_mask(const uint8_t* mask, int64_t at, int64_t channels, bool aligned) {
   if (kN == 8 || kN == 1) return load(mask + at / kN);
   if (channels % 8 == 0) return load(mask + at / 8) >> (at % 8);
-  const Vector<uint8_t, kN> bytes = load_vector<kN>(mask + at, true);
+  const Vector<uint8_t, kN> bytes = load_vector<kN>(mask + at, aligned);
   unsigned passed = 0;
   for (int k = 0; k < kN; ++k) passed |= (bytes.at[k] & 1u) << k;
   return passed;

@@ -101,6 +101,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 5, 3, 19}, with<residual, mask>, activation(relu))
       .row(x{2, 9, 13, 40}, weight{40}.filled(uniform(2, 5)), with<residual, mask>, activation(relu6))
       .row(x{3, 5, 5, 8}, with<mask>, activation(relu))
+      .row(x{3, 5, 3, 12}, with<mask>, activation(relu))  // vectors, but a byte of the mask for each element
       .row(x{2, 5, 3, 19}, with<mask>, activation(silu), invalid("silu lets everything pass"))
       .row(x{2, 5, 3, 8}, mask{30, 8}, activation(relu), invalid("a byte for each element where a vector has one"))
       .row(x{2, 3, 5, 7}, weight{8}, invalid("8 weights for 7 channels"))
@@ -179,7 +180,8 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 5, 3, 19}, with<mask, dx, dweight, dbias, dresidual>, activation(relu))
       .row(x{2, 5, 3, 16}, with<mask, dx, dweight, dbias, dresidual>, activation(relu6))
       .row(x{2, 9, 13, 40}, with<mask, dx, dweight, dbias>, activation(relu), batch_statistics(0))
-      .row(x{2, 5, 3, 16}, with<bias, mask, dresidual>, activation(relu))  // the mask comes first
+      .row(x{2, 5, 3, 12}, with<mask, dx, dweight, dbias>, activation(relu))  // a byte of the mask for each element
+      .row(x{2, 5, 3, 16}, with<bias, mask, dresidual>, activation(relu))     // the mask comes first
       .row(x{2, 3, 5}.filled(values({-1, 1, 2})), dy{2, 3, 5}.filled(values({kInf, 1, -1, kNan, 0.5, 2})),
            mean{5}.filled(values({0})), weight{5}.filled(values({1})), bias{5}.filled(values({0})),
            with<dx, dweight, dbias, dresidual>, activation(relu))  // what is not let pass leaves no NaN
