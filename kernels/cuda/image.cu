@@ -44,12 +44,12 @@ struct Taps {
     start = static_cast<float>(axis.distance(o, first)) / unit;
     step = static_cast<float>(2 * axis.out) / unit;
   }
-  // 1 − |t|, or Keys 1981 with a = −½; 0 where it ends
+  // 1 − |t|, or Keys 1981 with a = −½, which meets 0 smoothly where it ends: no t is beyond 2 but by rounding
   __device__ float weight(int k, bool is_cubic) const {
     const float t = fabsf(fmaf(static_cast<float>(k), step, start));
     if (!is_cubic) return fmaxf(1 - t, 0);
     if (t < 1) return fmaf(fmaf(1.5f, t, -2.5f) * t, t, 1);
-    return t < 2 ? fmaf(fmaf(fmaf(-0.5f, t, 2.5f), t, -4), t, 2) : 0;
+    return fmaf(fmaf(fmaf(-0.5f, t, 2.5f), t, -4), t, 2);
   }
   __device__ float share(bool is_cubic) const {  // what a weight of 1 is of all
     float sum = 0;
@@ -127,7 +127,6 @@ __global__ __launch_bounds__(kThreads) void resize_images_kernel(ResizeKernelArg
   const int64_t left = kChannels * (a.count - begin);
   const int i = static_cast<int>(threadIdx.x) * kN,
             end = left < kThreads * kChannels ? static_cast<int>(left) : kThreads * kChannels;
-  if (i >= end) return;
   T* to = a.y + kChannels * begin + i;
   if (i + kN <= end) {
     store_floats(to, get(made + threadIdx.x), a.aligned);

@@ -138,7 +138,6 @@ __device__ void copy_at(const UpdateArgs& u, int64_t i) {
 template <typename Rule>
 __global__ __launch_bounds__(kThreads) void update_kernel(UpdateArgs u, Rule rule) {
   const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kN;
-  if (begin >= u.n) return;
   const bool whole = begin + kN <= u.n;
   if (is_up(u.flag)) {  // the copy is of what there is
     if (u.copy == nullptr) return;
@@ -213,7 +212,7 @@ __device__ void average_at(const EmaKernelArgs& a, int64_t i) {
 
 __global__ __launch_bounds__(kThreads) void ema_kernel(EmaKernelArgs a) {
   const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kN;
-  if (begin >= a.n || is_up(a.flag)) return;
+  if (is_up(a.flag)) return;
   const bool whole = begin + kN <= a.n;
   if (whole) average_at<kN>(a, begin);
   for (int64_t i = begin; !whole && i < a.n; ++i) average_at<1>(a, i);

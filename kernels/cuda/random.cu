@@ -28,7 +28,6 @@ struct MaskArgs {
 template <typename T>
 __global__ __launch_bounds__(kThreads) void bernoulli_mask_kernel(MaskArgs<T> a) {
   const int64_t block = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x, begin = block * kWords;
-  if (begin >= a.n) return;
   const auto seed = static_cast<uint64_t>(load(a.state)), offset = static_cast<uint64_t>(load(a.state + 1));
   const PhiloxBlock random = philox(seed, offset + static_cast<uint64_t>(block), a.stream);
   Vector<float, kWords> y;
