@@ -1,4 +1,7 @@
 // The backend's device functions: what waits for what, and what an error says.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -71,6 +74,27 @@ TEST_CASE("a stream that waits for an event sees what the other stream wrote bef
     run.device().release(run.self(), x, 12);
     CHECK(cuda_on_host::take_findings().empty());
   }
+}
+
+TEST_CASE("who waits for an event sees what its stream has copied to pinned memory before it") {
+  HostRun run;
+  float* x = run.floats({1, 2, 3});
+  StreamHandle stream = nullptr;
+  EventHandle event = nullptr;
+  REQUIRE(run.device().create_stream(run.self(), &stream) == Status::ok);
+  REQUIRE(run.device().create_event(run.self(), &event) == Status::ok);
+  float* y = nullptr;
+  REQUIRE(cudaMallocHost(reinterpret_cast<void**>(&y), 12) == cudaSuccess);
+  std::fill(y, y + 3, 0.0f);
+  REQUIRE(run.scale(stream, x, x, 3, 10) == Status::ok);
+  REQUIRE(run.device().copy(run.self(), stream, y, x, 12, CopyKind::device_to_host) == Status::ok);
+  REQUIRE(run.device().record_event(run.self(), event, stream) == Status::ok);
+  REQUIRE(run.device().synchronize_event(run.self(), event) == Status::ok);
+  CHECK(std::vector<float>(y, y + 3) == std::vector<float>{10, 20, 30});
+  REQUIRE(cudaFreeHost(y) == cudaSuccess);
+  run.device().destroy_event(run.self(), event);
+  run.device().destroy_stream(run.self(), stream);
+  run.device().release(run.self(), x, 12);
 }
 
 TEST_CASE("a captured list of calls runs as often as it is replayed, and not while it is captured") {

@@ -203,7 +203,8 @@ void add_convolution_rows(OpEntries& table) {
     entry.each_activation(x{2, 7, 6, 19}.filled(uniform(-4, 4)), weight{3, 3, 19}, pad(1), with<bias>)
         .row(x{1, 9, 9, 8}.filled(with_value_at(300, kNan)), weight{3, 3, 8}, pad(1))
         .row(x{1, 6, 6, 33}, weight{5, 5, 33}, pad(2), stride(2), with<bias>, activation(silu))
-        .row(x{1, 6, 7, 8}, weight{3, 3, 8}.filled(with_value_at(13, kInf)), pad(1))  // meets no padding: no NaN of it
+        .row(x{1, 6, 7, 12}, weight{3, 3, 12}.filled(with_value_at(13, kInf)),
+             pad(1))  // meets no padding: no NaN of it
         .row(x{1, 8, 7, 8}, weight{5, 5, 8}.filled(with_value_at(13, kNan)), pad(2), stride(2), with<squeeze>)
         .each_activation(x{2, 7, 6, 20}.filled(uniform(-4, 4)), weight{3, 3, 20}, pad(1), with<bias, squeeze>)
         .row(x{2, 31, 18, 12}, weight{3, 3, 12}, pad(1), with<squeeze>)

@@ -57,6 +57,7 @@ void add_matrix_rows(OpEntries& table) {
       .row(product(509, 19, 511, true, false), with<bias>, activation(relu))
       .row(product(72, 8, 3976, false, true))  // of 16-bit elements, 16 bytes at a time
       .row(product(72, 8, 3976, true, false))
+      .row(product(72, 8, 520))  // two rows of more tiles than neighbouring blocks share
       .row(a{3, 5}, b{6, 7}, invalid("5 columns times 6 rows"))
       .row(a{3, 5}, b{5, 7}, transpose_a(1), invalid("3 columns times 5 rows"))
       .row(a{3, 5}, b{5, 7}, bias{3}, invalid("a bias of 3 for 7 columns"))

@@ -69,8 +69,8 @@ void cross_entropy_rows(auto& entry) {
       .row(logits{9, 1030}, with<class_weights>, label_smoothing(0.1))
       .row(logits{1, 64}, label_smoothing(1))
       .row(logits{3, 5}, targets{3}.filled(values({0, 4, 0})), class_weights{5}.filled(values({1, 0, 2, 0, 0.5})))
-      .row(logits{3, 5}, targets{3}.filled(values({0, 5, 1})))   // NaN everywhere: a label out of range
-      .row(logits{3, 5}, targets{3}.filled(values({0, -1, 1})))  // NaN
+      .row(logits{3, 5}, targets{3}.filled(values({0, 5, 1})))        // NaN everywhere: a label out of range
+      .row(logits{3, 5}, targets{3}.filled(values({-0x1p40, 0, 1})))  // NaN; nothing is read there
       .row(logits{3, 5}, targets{3}.filled(values({0, 0x1p62, 1})), with<class_weights>)
       .row(logits{0, 5})                                        // no rows
       .row(logits{3, 5}, class_weights{5}.filled(values({0})))  // W = 0
@@ -96,6 +96,7 @@ void add_softmax_rows(OpEntries& table) {
       .row(x{2, 1000}.filled(uniform(-8, 8)))
       .row(x{9, 1030}.filled(uniform(-8, 8)))
       .row(x{9, 31}.filled(uniform(-8, 8)))
+      .row(x{2, 70}.filled(with_value_at(3, 200)))  // e^200 is not an f32, and smaller ones follow
       .row(x{0, 5})
       .row(x{5, 8}.filled(values({1e30, -1e30, 0, 3})))
       .row(x{3, 15}.filled(values({0, -kInf, 1})))
