@@ -1,0 +1,114 @@
+// The data that is handed to cuDNN, executed by what it says, computes the convolutions of the op table.
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "tests/kernels/cudnn/interpret_graph.h"
+#include "tests/kernels/op_table/call.h"
+
+namespace graft::test {
+
+namespace {
+
+using cuda::ConvolutionGraph;
+using cuda::GraphTensor;
+
+bool has_elements(const OpRow& row, Roles roles) {
+  for (int i = 0; i < roles.total(); ++i)
+    if (row.view(i).present() && row.view(i).numel() == 0) return false;
+  return true;
+}
+
+GraphMemory memory_of(const HostCall& call, int views) {
+  GraphMemory memory;
+  for (int i = 0; i < views; ++i) {
+    const TensorView& view = views_of(call.args())[i];
+    if (view.present()) memory[i + 1] = {view.as<double>(), view.as<double>() + view.numel()};
+  }
+  return memory;
+}
+
+// "" or what is wrong. Types are those of the graph for `type`, numbers are f64.
+template <typename Args>
+std::string check(const OpEntry& entry, const OpRow& row, DType type) {
+  const Roles roles = Args::kRoles;
+  const AnyArgs typed = typed_args(entry.primitive, row, type);
+  const auto graph = cuda::graph_of(*reinterpret_cast<const Args*>(typed.bytes));
+  if (!has_elements(row, roles)) return graph ? "an empty tensor is handed to cuDNN" : "";
+  if (!graph) return "no graph";
+  for (int i = 0; i < roles.total(); ++i) {
+    const TensorView& view = views_of(static_cast<const void*>(typed.bytes))[i];
+    const GraphTensor* tensor = graph->find(i + 1);
+    if (view.present() != (tensor != nullptr)) return fmt::format("view {} is lost or made up", i);
+    if (tensor != nullptr && (tensor->type != view.dtype || tensor->is_virtual))
+      return fmt::format("view {} has another type, or no memory", i);
+  }
+
+  HostCall call(entry.primitive, typed_args(entry.primitive, row, DType::f64),
+                contents(entry.primitive, row, type, DType::f64));
+  GraphMemory memory = memory_of(call, roles.inputs);
+  interpret(*graph, memory);
+  if (call.run(reference_backend()) != Status::ok) return "the reference refuses the row";
+  const std::vector<double> expected = memory_of(call, roles.total()).at(roles.total());
+  const std::vector<double>& got = memory.at(roles.total());
+  if (got.size() != expected.size()) return "the result has another size";
+  for (size_t i = 0; i < got.size(); ++i)
+    if (!(std::abs(got[i] - expected[i]) <= 1e-12 * (1 + std::abs(expected[i]))) && got[i] != expected[i] &&
+        !(std::isnan(got[i]) && std::isnan(expected[i])))
+      return fmt::format("element {} is {}, not {}", i, got[i], expected[i]);
+  return "";
+}
+
+template <typename Args>
+void check_rows() {
+  const OpEntry& entry = op_entry(primitive_of<Args>);
+  for (const OpRow& row : entry.rows) {
+    if (row.expected != Status::ok) continue;
+    for (DType type : {DType::f32, DType::bf16, DType::f16}) {
+      INFO(row.text << ", " << name_of(type));
+      CHECK(check<Args>(entry, row, type) == "");
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the graph of a convolution, interpreted, equals the reference") { check_rows<Conv2dArgs>(); }
+TEST_CASE("the graph of a convolution backward by data, interpreted, equals the reference") {
+  check_rows<Conv2dBackwardDataArgs>();
+}
+TEST_CASE("the graph of a convolution backward by weights, interpreted, equals the reference") {
+  check_rows<Conv2dBackwardWeightArgs>();
+}
+
+TEST_CASE("calls in f64 are not handed to cuDNN") {
+  const OpEntry& entry = op_entry(Primitive::conv2d);
+  const AnyArgs args = typed_args(entry.primitive, entry.rows.front(), DType::f64);
+  CHECK_FALSE(cuda::graph_of(*reinterpret_cast<const Conv2dArgs*>(args.bytes)));
+}
+
+// The graph is the key under which a plan is kept.
+TEST_CASE("calls that differ in anything but memory have different graphs") {
+  TensorView x{nullptr, {2, 9, 9, 8}, DType::f32}, weight{nullptr, {8, 3, 3, 8}, DType::f32};
+  const Conv2dArgs call{.x = x, .weight = weight, .y = {nullptr, {2, 7, 7, 8}, DType::f32}};
+  const auto graph = cuda::graph_of(call);
+  REQUIRE(graph);
+  Conv2dArgs moved = call;
+  moved.x.data = &x;
+  CHECK(cuda::graph_of(moved) == graph);
+
+  std::vector<Conv2dArgs> others(7, call);
+  others[0].x.shape = others[0].y.shape = {3, 9, 9, 8}, others[0].y.shape = {3, 7, 7, 8};
+  for (TensorView* view : {&others[1].x, &others[1].weight, &others[1].y}) view->dtype = DType::bf16;
+  others[2].bias = {nullptr, {8}, DType::f32};
+  others[3].residual = call.y;
+  others[4].activation = Activation::silu;
+  others[5].activation = Activation::sigmoid;
+  others[6].conv.pad = {1, 1, 1, 1}, others[6].y.shape = x.shape;
+  for (size_t i = 0; i < others.size(); ++i) {
+    INFO(i);
+    CHECK(cuda::graph_of(others[i]) != graph);
+    for (size_t j = 0; j < i; ++j) CHECK(cuda::graph_of(others[i]) != cuda::graph_of(others[j]));
+  }
+}
+
+}  // namespace graft::test
