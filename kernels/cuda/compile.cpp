@@ -40,7 +40,7 @@ Status choose_kernels(Program& p) {
     if (const Status status = check_args(call.primitive, call.args.bytes); status != Status::ok) return status;
     if (kernels().run[index] == nullptr) return Status::unsupported;
     if (const auto bytes = kernels().workspace_bytes[index]; bytes != nullptr)
-      call.workspace_bytes = bytes(call.args.bytes);
+      call.workspace_bytes = bytes(p.self, call.args.bytes);
   }
   for (int32_t i = 0; i < static_cast<int32_t>(p.buffers.size()); ++i)
     if (p.buffer_at(i).kind == BufferKind::constant && p.buffer_at(i).first >= 0)

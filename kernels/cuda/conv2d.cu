@@ -11,7 +11,7 @@
 // once). 1x1 convolutions are plain products. The patches are never stored. 16-byte loads where C / groups is a
 // multiple of four; C = 3 of a photo is read element by element, and C / groups = 1 wastes 31 of a tile's 32 columns:
 // depthwise convolutions have kernels of their own. Limits in gemm_tile.h.
-#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/cudnn_convolution.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
 
@@ -82,8 +82,9 @@ Status conv2d(CallContext& call, const Conv2dArgs& c) {
 }
 
 void enter_conv2d(KernelTable& table) {
-  enter<Conv2dArgs, conv2d, conv2d_mma<__nv_bfloat16>, conv2d_mma<__half>>(table);
-  enter_workspace<Conv2dArgs, conv2d_workspace>(table);
+  enter<Conv2dArgs, cudnn_or<Conv2dArgs, conv2d>, cudnn_or<Conv2dArgs, conv2d_mma<__nv_bfloat16>>,
+        cudnn_or<Conv2dArgs, conv2d_mma<__half>>>(table);
+  enter_workspace<Conv2dArgs, cudnn_or_workspace<Conv2dArgs, conv2d_workspace>>(table);
 }
 
 }  // namespace graft::cuda

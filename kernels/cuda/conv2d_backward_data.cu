@@ -12,7 +12,7 @@
 // Memory traffic: dy is read once per phase and tile of columns, and by the taps of a phase from L1 or L2; weight once
 // per tile of rows; dx is written once, a pixel's channels at a time. 16-byte loads where the channels and outputs of a
 // group are multiples of four. Limits in gemm_tile.h.
-#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/cudnn_convolution.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
 
@@ -172,8 +172,10 @@ Status conv2d_backward_data(CallContext& call, const Conv2dBackwardDataArgs& c) 
 }
 
 void enter_conv2d_backward_data(KernelTable& table) {
-  enter<Conv2dBackwardDataArgs, conv2d_backward_data, conv2d_backward_data_mma<__nv_bfloat16>>(table);
-  enter_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>(table);
+  enter<Conv2dBackwardDataArgs, cudnn_or<Conv2dBackwardDataArgs, conv2d_backward_data>,
+        cudnn_or<Conv2dBackwardDataArgs, conv2d_backward_data_mma<__nv_bfloat16>>>(table);
+  enter_workspace<Conv2dBackwardDataArgs, cudnn_or_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>>(
+      table);
 }
 
 }  // namespace graft::cuda

@@ -12,7 +12,7 @@
 // L1 or L2 but for the first); dweight is written once, in S > 1 slabs S times into the workspace, and read from there.
 // Both operands are contiguous along the tile's sides: 16-byte loads where the channels and outputs of a group are
 // multiples of four. Limits in gemm_tile.h.
-#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/cudnn_convolution.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
 
@@ -81,8 +81,10 @@ Status conv2d_backward_weight(CallContext& call, const Conv2dBackwardWeightArgs&
 }
 
 void enter_conv2d_backward_weight(KernelTable& table) {
-  enter<Conv2dBackwardWeightArgs, conv2d_backward_weight, conv2d_backward_weight_mma<__nv_bfloat16>>(table);
-  enter_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>(table);
+  enter<Conv2dBackwardWeightArgs, cudnn_or<Conv2dBackwardWeightArgs, conv2d_backward_weight>,
+        cudnn_or<Conv2dBackwardWeightArgs, conv2d_backward_weight_mma<__nv_bfloat16>>>(table);
+  enter_workspace<Conv2dBackwardWeightArgs,
+                  cudnn_or_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>>(table);
 }
 
 }  // namespace graft::cuda

@@ -78,10 +78,11 @@ std::optional<ConvolutionGraph> graph_of(const Conv2dArgs& c) {
   const int64_t y = b.tensor(c.y, 4);
   const bool activates = c.activation != Activation::none;
 
+  // The residual before the bias: what cuDNN has ready-made kernels for.
   const auto result = [&](bool is_last) { return is_last ? y : b.between(c.y); };
   int64_t sum = b.operation(GraphOperator::convolution, x, weight, result(bias == 0 && residual == 0 && !activates));
-  if (bias != 0) sum = b.operation(GraphOperator::add, sum, bias, result(residual == 0 && !activates));
-  if (residual != 0) sum = b.operation(GraphOperator::add, sum, residual, result(!activates));
+  if (residual != 0) sum = b.operation(GraphOperator::add, sum, residual, result(bias == 0 && !activates));
+  if (bias != 0) sum = b.operation(GraphOperator::add, sum, bias, result(!activates));
   if (activates) b.operation(operator_of(c.activation), sum, 0, y);
   return b.graph();
 }

@@ -1,6 +1,6 @@
 // What is handed to cuDNN for a dense convolution, as plain data: tensors, and operations between them.
 //
-//   conv2d                  x, weight → convolution → + bias → + residual → activation → y
+//   conv2d                  x, weight → convolution → + residual → + bias → activation → y
 //   conv2d_backward_data    dy, weight → backward_data → dx
 //   conv2d_backward_weight  x, dy → backward_weight → dweight
 //
@@ -17,6 +17,9 @@
 #include "contract/primitives.h"
 
 namespace graft::cuda {
+
+// Every tensor in memory begins on a multiple of it, in bytes.
+inline constexpr int64_t kGraphAlignment = 16;
 
 struct GraphTensor {
   int64_t id = 0;  // of a tensor in memory: 1 + its place among the views of the arguments

@@ -26,11 +26,11 @@ const KernelTable& kernels() {
 
 namespace {
 
-int64_t workspace_bytes(void*, Primitive primitive, const void* args) {
+int64_t workspace_bytes(void* self, Primitive primitive, const void* args) {
   const auto index = static_cast<int32_t>(primitive);
   if (index < 0 || index >= kPrimitiveCount) return 0;
   const auto bytes = kernels().workspace_bytes[index];
-  return bytes == nullptr ? 0 : bytes(args);
+  return bytes == nullptr ? 0 : bytes(self, args);
 }
 
 }  // namespace
@@ -43,6 +43,7 @@ Status make_backend(int32_t device, Backend* out) {
   auto* self = new (std::nothrow) CudaBackend;
   if (self == nullptr) return Status::out_of_memory;
   self->device = device;
+  self->cudnn = make_cudnn_convolutions();
   self->multiprocessors = properties.multiProcessorCount;
   std::snprintf(self->description, sizeof self->description, "%s, sm_%d%d, %d multiprocessors, %zu MiB",
                 properties.name, properties.major, properties.minor, properties.multiProcessorCount,
@@ -51,7 +52,11 @@ Status make_backend(int32_t device, Backend* out) {
   *out = Backend{};
   out->name = "cuda";
   out->self = self;
-  out->destroy = [](void* backend) { delete static_cast<CudaBackend*>(backend); };
+  out->destroy = [](void* backend) {
+    auto* closed = static_cast<CudaBackend*>(backend);
+    destroy(closed->cudnn);
+    delete closed;
+  };
   out->device = device_functions();
   std::copy(std::begin(kernels().run), std::end(kernels().run), std::begin(out->run));
   out->workspace_bytes = workspace_bytes;

@@ -10,7 +10,7 @@ namespace graft::cuda {
 
 struct KernelTable {
   Status (*run[kPrimitiveCount])(CallContext*, const void* args) = {};
-  int64_t (*workspace_bytes[kPrimitiveCount])(const void* args) = {};  // nullptr: none
+  int64_t (*workspace_bytes[kPrimitiveCount])(void* self, const void* args) = {};  // nullptr: none
 };
 
 const KernelTable& kernels();  // of all families
@@ -38,9 +38,17 @@ void enter(KernelTable& table) {
 // Of shapes and types alone, any element type.
 template <typename Args, int64_t (*Bytes)(const Args&)>
 void enter_workspace(KernelTable& table) {
-  table.workspace_bytes[static_cast<int>(primitive_of<Args>)] = [](const void* args) {
+  table.workspace_bytes[static_cast<int>(primitive_of<Args>)] = [](void*, const void* args) {
     if (check_args(primitive_of<Args>, args) != Status::ok) return int64_t{0};
     return Bytes(*static_cast<const Args*>(args));
+  };
+}
+// And of the backend.
+template <typename Args, int64_t (*Bytes)(void* self, const Args&)>
+void enter_workspace(KernelTable& table) {
+  table.workspace_bytes[static_cast<int>(primitive_of<Args>)] = [](void* self, const void* args) {
+    if (check_args(primitive_of<Args>, args) != Status::ok) return int64_t{0};
+    return Bytes(self, *static_cast<const Args*>(args));
   };
 }
 

@@ -4,11 +4,17 @@
 
 namespace graft::cuda {
 
+// cuDNN's handle and plans: cudnn_convolution.cpp. Nothing is opened before a convolution asks.
+struct CudnnConvolutions;
+CudnnConvolutions* make_cudnn_convolutions();  // nullptr: every convolution is graft's own
+void destroy(CudnnConvolutions*);
+
 // Backend::self
 struct CudaBackend {
   int32_t device = 0;
   int32_t multiprocessors = 0;
   char description[320] = "";
+  CudnnConvolutions* cudnn = nullptr;
 };
 
 // Makes the backend's device the thread's current one, which launches and allocations refer to.

@@ -1,0 +1,139 @@
+// Dense convolutions through cuDNN: plans are chosen once for each graph and kept, execution hands over pointers.
+#include "kernels/cuda/cudnn_convolution.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "contract/without_exceptions.h"
+#include "kernels/cuda/cudnn_plan.h"
+#include "kernels/cuda/libraries.h"
+#include "kernels/cuda/status.h"
+
+namespace graft::cuda {
+
+// cuDNN on a backend's device. Safe from many threads: plans never change once they are made, and the handle, which
+// knows one stream at a time, is used by one thread at a time.
+struct CudnnConvolutions {
+  ~CudnnConvolutions() {
+    plans.clear();
+    if (handle != nullptr) (void)api->cudnnDestroy(handle);
+  }
+
+  std::once_flag opened;
+  const Cudnn* api = nullptr;  // nullptr: graft's kernels compute everything
+  cudnnHandle_t handle = nullptr;
+  std::mutex planning, executing;
+  std::map<ConvolutionGraph, std::optional<CudnnPlan>> plans;
+};
+
+namespace {
+
+bool is_wanted() {
+  const char* word = std::getenv("GRAFT_CUDNN");
+  return word == nullptr || std::strcmp(word, "0") != 0;
+}
+
+// With the backend's device current.
+bool is_open(CudnnConvolutions& c) {
+  std::call_once(c.opened, [&] {
+    const Cudnn* api = is_wanted() ? cudnn() : nullptr;
+    if (api != nullptr && api->cudnnCreate(&c.handle) == CUDNN_STATUS_SUCCESS) c.api = api;
+  });
+  return c.api != nullptr;
+}
+
+// nullptr: there is none.
+const CudnnPlan* plan_of(CudnnConvolutions& c, const ConvolutionGraph& graph) {
+  const std::lock_guard lock(c.planning);
+  auto found = c.plans.find(graph);
+  if (found == c.plans.end()) {
+    const CudnnDevice device(c.handle);
+    found = c.plans.emplace(graph, choose_plan(*c.api, device, graph, ConvolutionPrecision::strict)).first;
+  }
+  return found->second ? &*found->second : nullptr;
+}
+
+template <typename Args>
+const CudnnPlan* plan_for(CudnnConvolutions* c, const Args& args) {
+  const CudnnPlan* plan = nullptr;
+  (void)without_exceptions([&] {
+    if (c == nullptr || !is_open(*c)) return Status::ok;
+    if (const auto graph = graph_of(args)) plan = plan_of(*c, *graph);
+    return Status::ok;
+  });
+  return plan;
+}
+
+// Every view that is there, under the id that graph_of gave it.
+struct GraphMemory {
+  int64_t ids[8];
+  void* pointers[8];
+  int64_t count = 0;
+  bool aligned = true;
+
+  template <typename Args>
+  explicit GraphMemory(const Args& args) {
+    for (int i = 0; i < Args::kRoles.total(); ++i) {
+      const TensorView& view = views_of(static_cast<const void*>(&args))[i];
+      if (!view.present()) continue;
+      ids[count] = i + 1;
+      pointers[count++] = view.data;
+      aligned &= reinterpret_cast<uintptr_t>(view.data) % kGraphAlignment == 0;
+    }
+  }
+};
+
+cudnnStatus_t execute(CudnnConvolutions& c, const CudnnPlan& plan, const GraphMemory& memory, const CallContext& call) {
+  CudnnDescriptor pack(*c.api, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, memory.ids, memory.count)
+      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, memory.pointers, memory.count)
+      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, call.workspace)
+      .finalize();
+  if (!pack.ok()) return pack.status();
+  const std::lock_guard lock(c.executing);
+  const cudnnStatus_t status = c.api->cudnnSetStream(c.handle, static_cast<cudaStream_t>(call.stream));
+  if (status != CUDNN_STATUS_SUCCESS) return status;
+  return c.api->cudnnBackendExecute(c.handle, plan.plan.raw(), pack.raw());
+}
+
+template <typename Args>
+Status run(CallContext& call, const Args& args) {
+  CudnnConvolutions* c = static_cast<CudaBackend*>(call.self)->cudnn;
+  const GraphMemory memory(args);
+  if (!memory.aligned) return Status::unsupported;
+  const CudnnPlan* plan = plan_for(c, args);
+  if (plan == nullptr) return Status::unsupported;
+  if (call.workspace_bytes < plan->workspace_bytes) return Status::invalid_argument;
+  call.kernel = "cudnn";
+  const cudnnStatus_t status = execute(*c, *plan, memory, call);
+  if (status == CUDNN_STATUS_SUCCESS) return Status::ok;
+  set_last_error("cuDNN's engine %lld of a convolution failed: %s", static_cast<long long>(plan->engine),
+                 c->api->cudnnGetErrorString(status));
+  return Status::device_error;
+}
+
+template <typename Args>
+int64_t workspace(void* self, const Args& args) {
+  if (select_device(self) != Status::ok) return 0;
+  const CudnnPlan* plan = plan_for(static_cast<CudaBackend*>(self)->cudnn, args);
+  return plan == nullptr ? 0 : plan->workspace_bytes;
+}
+
+}  // namespace
+
+bool calls_cudnn() { return is_wanted(); }
+
+CudnnConvolutions* make_cudnn_convolutions() { return new (std::nothrow) CudnnConvolutions; }
+void destroy(CudnnConvolutions* c) { delete c; }
+
+Status cudnn_convolution(CallContext& call, const Conv2dArgs& args) { return run(call, args); }
+Status cudnn_convolution(CallContext& call, const Conv2dBackwardDataArgs& args) { return run(call, args); }
+Status cudnn_convolution(CallContext& call, const Conv2dBackwardWeightArgs& args) { return run(call, args); }
+
+int64_t cudnn_workspace(void* self, const Conv2dArgs& args) { return workspace(self, args); }
+int64_t cudnn_workspace(void* self, const Conv2dBackwardDataArgs& args) { return workspace(self, args); }
+int64_t cudnn_workspace(void* self, const Conv2dBackwardWeightArgs& args) { return workspace(self, args); }
+
+}  // namespace graft::cuda
