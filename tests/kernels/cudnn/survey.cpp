@@ -1,0 +1,206 @@
+// The survey: which plan cuDNN has for each convolution of a network, asked without a GPU. The answers are compared
+// with the committed table (kernels/cuda/cudnn_*.txt) where that was made with the same version of cuDNN. Convolutions
+// that no plan serves are graft's own ("own"), and are named. With GRAFT_WRITE_SURVEY set, the table is written.
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "core/error.h"
+#include "models/registry.h"
+#include "tests/kernels/cudnn/cudnn_without_gpu.h"
+#include "tests/kernels/cudnn/survey_rows.h"
+#include "tests/support/test_data.h"
+
+namespace graft::test {
+
+namespace {
+
+using namespace cuda;
+
+struct Column {
+  DType type;
+  int64_t batch;
+};
+
+// "62 t", "7 tc", "70 49": engine; t: tensor cores, c: compiled by cuDNN when it is first needed; MiB of workspace.
+std::string cell(const std::optional<CudnnPlan>& plan) {
+  if (!plan) return "own";
+  std::string text = std::to_string(plan->engine) + " ";
+  if ((plan->notes >> CUDNN_NUMERICAL_NOTE_TENSOR_CORE & 1u) != 0) text += 't';
+  if (plan->compiled) text += 'c';
+  const int64_t mebibytes = (plan->workspace_bytes + (1 << 20) - 1) >> 20;
+  if (mebibytes > 1) text += (text.back() == ' ' ? "" : " ") + std::to_string(mebibytes);
+  return text.back() == ' ' ? text.substr(0, text.size() - 1) : text;
+}
+
+struct Line {
+  std::string network, direction, shape;
+  std::vector<std::string> cells;  // one a column
+};
+
+class Survey {
+ public:
+  Survey(const Cudnn& api, const std::string& device, std::vector<Column> columns)
+      : api_(api), device_name_(device), device_(api, device_properties(device)), columns_(std::move(columns)) {
+    if (!device_.ok()) fail("cuDNN {} does not take the description of {}", version_of(api), device);
+  }
+
+  void add(const std::string& network) {
+    std::map<std::string, size_t> places;  // of this network's lines
+    for (size_t column = 0; column < columns_.size(); ++column)
+      for (const SurveyRow& row : survey_rows(network, columns_[column].batch, columns_[column].type)) {
+        const auto [place, is_new] = places.try_emplace(row.direction + row.shape, lines_.size());
+        if (is_new)
+          lines_.push_back({network, row.direction, row.shape, std::vector<std::string>(columns_.size(), "-")});
+        wanted_.push_back({place->second, column, row.own_serves});
+        answers_.try_emplace(row.graph);
+        graphs_.push_back(row.graph);
+      }
+  }
+
+  // Two at a time: most of it is cuDNN's compiler at work.
+  void ask() {
+    std::vector<std::pair<const ConvolutionGraph, std::string>*> questions;
+    for (auto& answer : answers_) questions.push_back(&answer);
+    std::atomic<size_t> next = 0;
+    const auto work = [&] {
+      for (size_t i = next++; i < questions.size(); i = next++)
+        questions[i]->second = cell(choose_plan(api_, device_, questions[i]->first, ConvolutionPrecision::strict));
+    };
+    std::thread other(work);
+    work();
+    other.join();
+    for (size_t i = 0; i < wanted_.size(); ++i)
+      lines_[wanted_[i].line].cells[wanted_[i].column] = answers_.at(graphs_[i]);
+  }
+
+  size_t questions() const { return answers_.size(); }
+
+  // Convolutions that neither cuDNN nor graft's own kernel computes.
+  std::string unserved() const {
+    std::string list;
+    for (size_t i = 0; i < wanted_.size(); ++i)
+      if (answers_.at(graphs_[i]) == "own" && !wanted_[i].own_serves)
+        list += lines_[wanted_[i].line].network + " " + lines_[wanted_[i].line].shape + "\n";
+    return list;
+  }
+
+  std::string table() const {
+    std::string text = fmt::format(
+        "# cuDNN {} for {}: the plan of each dense convolution (cudnn_plan.h), in strict f32 and in bf16.\n"
+        "#\n"
+        "# direction   predict: folded and fused; train: forward as it is; data, weights: backward\n"
+        "# shape       an image's rows x columns x channels, a filter's rows x columns x outputs / stride\n"
+        "# plan        cuDNN's engine; t: on tensor cores; c: compiled by cuDNN when it is first needed; MiB of\n"
+        "#             workspace above 1; own: cuDNN has none that keeps graft's promises, graft's own kernel "
+        "computes\n"
+        "#\n"
+        "# Written by test_cudnn_survey with GRAFT_WRITE_SURVEY=1. No plan has been run: this is what cuDNN says it "
+        "would.\n",
+        version_of(api_), device_name_);
+    for (const char* direction : {"predict", "train", "data", "weights"}) text += counts(direction);
+    text += fmt::format("\n{:<16} {:<8} {:<46}", "network", "direction", "shape");
+    for (const Column& c : columns_) text += fmt::format(" {:<10}", fmt::format("{} x{}", name_of(c.type), c.batch));
+    text += '\n';
+    for (const Line& line : lines_) {
+      text += fmt::format("{:<16} {:<9} {:<46}", line.network, line.direction, line.shape);
+      for (const std::string& c : line.cells) text += fmt::format(" {:<10}", c);
+      text.erase(text.find_last_not_of(' ') + 1);
+      text += '\n';
+    }
+    return text;
+  }
+
+ private:
+  struct Wanted {
+    size_t line, column;
+    bool own_serves;
+  };
+
+  // "# predict     bf16 x32: cuDNN 40 of 52"
+  std::string counts(const std::string& direction) const {
+    std::string text = fmt::format("# {:<12}", direction);
+    for (size_t column = 0; column < columns_.size(); ++column) {
+      int all = 0, plans = 0;
+      for (const Line& line : lines_)
+        if (line.direction == direction && line.cells[column] != "-") ++all, plans += line.cells[column] != "own";
+      text += fmt::format("{}{} x{}: {} of {}", column == 0 ? "plans for " : ", ", name_of(columns_[column].type),
+                          columns_[column].batch, plans, all);
+    }
+    return text + "\n";
+  }
+
+  const Cudnn& api_;
+  std::string device_name_;
+  CudnnDevice device_;
+  std::vector<Column> columns_;
+  std::vector<Line> lines_;
+  std::vector<Wanted> wanted_;
+  std::vector<ConvolutionGraph> graphs_;  // of wanted_
+  std::map<ConvolutionGraph, std::string> answers_;
+};
+
+const std::vector<std::string> kNetworks = {"resnet50", "vgg16", "efficientnet_b0"};
+const std::vector<Column> kColumns = {{DType::bf16, 32}, {DType::bf16, 1}, {DType::f32, 32}, {DType::f32, 1}};
+
+std::string first_difference(const std::string& a, const std::string& b) {
+  std::istringstream left(a), right(b);
+  for (std::string x, y; std::getline(left, x) || std::getline(right, y);) {
+    std::getline(right, y);
+    if (x != y) return "the table says\n  " + x + "\ncuDNN says\n  " + y;
+  }
+  return "";
+}
+
+void check_survey(const std::string& device) {
+  const Cudnn* api = need_cudnn();
+  if (api == nullptr) return;
+  Survey survey(*api, device, kColumns);
+  for (const std::string& network : kNetworks) survey.add(network);
+  survey.ask();
+  CHECK(survey.unserved() == "");
+
+  const std::string path = std::string(GRAFT_SOURCE_DIR) + "/kernels/cuda/cudnn_" + device + ".txt";
+  if (std::getenv("GRAFT_WRITE_SURVEY") != nullptr) {
+    std::ofstream(path) << survey.table();
+    return;
+  }
+  std::ifstream file(path);
+  const std::string committed{std::istreambuf_iterator<char>(file), {}};
+  REQUIRE(!committed.empty());
+  if (committed.find("cuDNN " + version_of(*api) + " ") == std::string::npos)
+    std::printf("%s was made with another cuDNN than %s, engines are not compared\n", path.c_str(),
+                version_of(*api).c_str());
+  else
+    CHECK(first_difference(committed, survey.table()) == "");
+}
+
+}  // namespace
+
+TEST_CASE("cuDNN's plans for ResNet-50, VGG-16 and EfficientNet-B0 on sm_90 are those of the table") {
+  check_survey("sm_90");
+}
+TEST_CASE("cuDNN's plans for ResNet-50, VGG-16 and EfficientNet-B0 on sm_80 are those of the table", "[.full]") {
+  check_survey("sm_80");
+}
+TEST_CASE("cuDNN's plans for ResNet-50, VGG-16 and EfficientNet-B0 on sm_100 are those of the table", "[.full]") {
+  check_survey("sm_100");
+}
+
+TEST_CASE("every convolution of every network has a plan or graft's own kernel", "[.full]") {
+  const Cudnn* api = need_cudnn();
+  if (api == nullptr) return;
+  Survey survey(*api, "sm_90", {{DType::bf16, 32}, {DType::f32, 32}});
+  for (const std::string& name : models::model_names()) survey.add(name);
+  survey.ask();
+  CHECK(survey.unserved() == "");
+  std::printf("%s", survey.table().c_str());
+}
+
+}  // namespace graft::test
