@@ -267,14 +267,16 @@ Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs&
                .extent = s.rows,
                .batch_offset = outputs,
                .vector = chunked(outputs, c.dy.as<T>())};
-  problem.b = {.data = c.weight.as<T>(),
-               .extent = weight[3],
-               .filter = filter,
-               .row_pitch = h.period * weight[2] * weight[3],
-               .tap_pitch = w.period * weight[3],
-               .vector = chunked(weight[3], c.weight.as<T>()),
-               .by_outputs = by_outputs};
-  static_cast<MmaOutput<T>&>(problem.out) = {.y = c.dx.data, .stride = dx[3], .batch_offset = weight[3]};
+  const MmaFilters<T> filters{.data = c.weight.as<T>(),
+                              .extent = weight[3],
+                              .filter = filter,
+                              .row_pitch = h.period * weight[2] * weight[3],
+                              .tap_pitch = w.period * weight[3],
+                              .vector = chunked(weight[3], c.weight.as<T>()),
+                              .by_outputs = by_outputs};
+  const MmaOutput<T> results{.y = c.dx.data, .stride = dx[3], .batch_offset = weight[3]};
+  problem.b = filters;
+  static_cast<MmaOutput<T>&>(problem.out) = results;
   problem.out.by_h = by_h, problem.out.by_w = by_w;
   problem.out.stride_h = c.conv.stride.h, problem.out.stride_w = c.conv.stride.w;
   problem.out.pixels_h = dx[1], problem.out.pixels_w = dx[2];

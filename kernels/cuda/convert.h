@@ -1,6 +1,7 @@
 // Conversions between element types as CastArgs defines them: rounded once, to nearest even; to integers toward zero,
 // saturating, NaN to 0.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>

@@ -17,8 +17,12 @@
 #define GRAFT_DYNAMIC_SHARED(T, name)                                   \
   extern __shared__ __align__(16) unsigned char graft_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(graft_dynamic_shared)
-#else
+#elif __has_include(<cuda_on_host.h>)
 #include <cuda_on_host.h>
+#else  // a source of the plug-in that holds no kernel
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
 #endif
 
 namespace graft {
