@@ -45,6 +45,9 @@ void add_matrix_rows(OpEntries& table) {
           .row(product(3, 5, 0, ta, tb));
   matmul_case.each_activation(product(6, 19, 18), with<bias>)
       .row(product(24, 640, 40), with<bias>, activation(silu))
+      .row(a{6, 19}.filled(salted(uniform(), {kNan, kInf, -kInf}, 31)), b{19, 18}, activation(relu))  // NaN stays NaN
+      .row(a{6, 19}.filled(salted(uniform(), {kNan, kInf, -kInf}, 31)), b{19, 18}, with<bias>, y{6, 18}.wide(),
+           activation(relu))
       .row(product(9, 40, 24, false, true), with<bias>, y{9, 24}.wide())
       .row(product(70, 33, 3, true, false), y{70, 3}.wide())
       .row(product(5, 600, 7), with<bias>, y{5, 7}.wide())
