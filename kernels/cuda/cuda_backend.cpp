@@ -44,6 +44,7 @@ Status make_backend(int32_t device, Backend* out) {
   if (self == nullptr) return Status::out_of_memory;
   self->device = device;
   self->cudnn = make_cudnn_convolutions();
+  self->cublaslt = make_cublaslt_products();
   self->multiprocessors = properties.multiProcessorCount;
   std::snprintf(self->description, sizeof self->description, "%s, sm_%d%d, %d multiprocessors, %zu MiB",
                 properties.name, properties.major, properties.minor, properties.multiProcessorCount,
@@ -55,6 +56,7 @@ Status make_backend(int32_t device, Backend* out) {
   out->destroy = [](void* backend) {
     auto* closed = static_cast<CudaBackend*>(backend);
     destroy(closed->cudnn);
+    destroy(closed->cublaslt);
     delete closed;
   };
   out->device = device_functions();

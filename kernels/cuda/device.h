@@ -9,12 +9,18 @@ struct CudnnConvolutions;
 CudnnConvolutions* make_cudnn_convolutions();  // nullptr: every convolution is graft's own
 void destroy(CudnnConvolutions*);
 
+// cuBLASLt's handle and algorithms: cublaslt_matmul.cpp. Nothing is opened before a matrix product asks.
+struct CublasLtProducts;
+CublasLtProducts* make_cublaslt_products();  // nullptr: every product is graft's own
+void destroy(CublasLtProducts*);
+
 // Backend::self
 struct CudaBackend {
   int32_t device = 0;
   int32_t multiprocessors = 0;
   char description[320] = "";
   CudnnConvolutions* cudnn = nullptr;
+  CublasLtProducts* cublaslt = nullptr;
 };
 
 // Makes the backend's device the thread's current one, which launches and allocations refer to.

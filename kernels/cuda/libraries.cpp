@@ -77,16 +77,4 @@ void* open_library(const Wanted& wanted, PluginLibrary* report) {
 void* open_cudnn(PluginLibrary* report) { return open_library(kCudnn, report); }
 void* open_cublaslt(PluginLibrary* report) { return open_library(kCublasLt, report); }
 
-int32_t describe_libraries(PluginLibrary* out, int32_t room) {
-  if (room > 0 && calls_cudnn()) {
-    open_cudnn(&out[0]);
-  } else if (room > 0) {
-    out[0] = {.name = kCudnn.name};
-    std::snprintf(out[0].text, sizeof out[0].text, "%s",
-                  "not called (built without its headers, or GRAFT_CUDNN=0); graft's own kernels serve");
-  }
-  if (room > 1) open_cublaslt(&out[1]);
-  return 2;
-}
-
 }  // namespace graft::cuda

@@ -8,9 +8,9 @@ namespace graft::cuda {
 void* open_cudnn(PluginLibrary* report);
 void* open_cublaslt(PluginLibrary* report);
 
-// Whether this build of the plug-in calls cuDNN at all, and GRAFT_CUDNN=0 does not keep it from it.
+// Whether this build of the plug-in calls the library at all, and GRAFT_CUDNN=0 or GRAFT_CUBLASLT=0 does not keep it
+// from it.
 bool calls_cudnn();
-
-int32_t describe_libraries(PluginLibrary* out, int32_t room);
+bool calls_cublaslt();
 
 }  // namespace graft::cuda

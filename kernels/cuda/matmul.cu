@@ -7,7 +7,7 @@
 // many; few rows or classes (the head of transfer learning: 64 images, K = 2048, N = 2) are 32² tiles, the sum in slabs
 // of 128, so that 32 blocks share what two would do. 16-byte loads where the contiguous axes of a and b are multiples
 // of four.
-#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/cublaslt_matmul.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
 
@@ -104,8 +104,9 @@ Status matmul(CallContext& call, const MatmulArgs& m) {
 }
 
 void enter_matmul(KernelTable& table) {
-  enter<MatmulArgs, matmul, matmul_mma<__nv_bfloat16>, matmul_mma<__half>>(table);
-  enter_workspace<MatmulArgs, matmul_workspace>(table);
+  enter<MatmulArgs, cublaslt_or<matmul>, cublaslt_or<matmul_mma<__nv_bfloat16>>, cublaslt_or<matmul_mma<__half>>>(
+      table);
+  enter_workspace<MatmulArgs, cublaslt_or_workspace<matmul_workspace>>(table);
 }
 
 }  // namespace graft::cuda

@@ -42,7 +42,7 @@ struct MatrixProduct {
   ProductMatrix a, b, d;
   bool transpose_a = false, transpose_b = false;
   ProductBias bias;
-  bool relu = false;
+  bool relu = false;  // NaN stays NaN, says the contract; cuBLASLt's max(x, 0) does not say: rows of the op table ask
   float alpha = 1, beta = 0;           // D = epilogue(alpha · op(A) · op(B) + beta · D): D is never read
   DType accumulates_in = DType::f32;   // sums and epilogue, rounded once to D's type
   bool rounds_to_tf32 = false;         // A and B, of f32 alone

@@ -78,12 +78,24 @@ Status create(int32_t device, Backend* out, char reason[kPluginTextBytes]) {
   return status;
 }
 
+void not_called(PluginLibrary* out, const char* name, const char* variable) {
+  *out = {.name = name};
+  std::snprintf(out->text, sizeof out->text,
+                "not called (built without its headers, or %s=0); graft's own kernels serve", variable);
+}
+
+int32_t libraries(PluginLibrary* out, int32_t room) {
+  if (room > 0) calls_cudnn() ? (void)open_cudnn(&out[0]) : not_called(&out[0], "cuDNN", "GRAFT_CUDNN");
+  if (room > 1) calls_cublaslt() ? (void)open_cublaslt(&out[1]) : not_called(&out[1], "cuBLASLt", "GRAFT_CUBLASLT");
+  return 2;
+}
+
 constexpr Plugin kPlugin = {.abi_hash = kAbiHash,
                             .version = GRAFT_VERSION,
                             .count = count,
                             .describe = describe,
                             .create = create,
-                            .libraries = describe_libraries};
+                            .libraries = libraries};
 
 }  // namespace
 }  // namespace graft::cuda
