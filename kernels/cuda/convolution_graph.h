@@ -26,6 +26,7 @@ struct GraphTensor {
   DType type = DType::none;
   bool is_virtual = false;
   std::array<int64_t, 4> dims = {}, strides = {};  // strides in elements
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const GraphTensor&) const = default;
 };
 
@@ -45,12 +46,14 @@ struct GraphOperation {
   GraphOperator kind = GraphOperator::convolution;
   std::array<int64_t, 2> inputs = {};  // ids; 0: none
   int64_t output = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const GraphOperation&) const = default;
 };
 
 // Rows, then columns.
 struct ConvolutionWindow {
   std::array<int64_t, 2> pad_before = {}, pad_after = {}, stride = {}, dilation = {};
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const ConvolutionWindow&) const = default;
 };
 
@@ -60,6 +63,7 @@ struct ConvolutionGraph {
   int32_t tensor_count = 0, operation_count = 0;
   ConvolutionWindow window;
   DType compute = DType::f32;  // of products and sums
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const ConvolutionGraph&) const = default;
 
   const GraphTensor* find(int64_t id) const {

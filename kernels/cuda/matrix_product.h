@@ -21,6 +21,7 @@ struct ProductMatrix {
   int32_t view = -1;  // whose memory it is: its place among the views of the arguments
   DType type = DType::none;
   int64_t rows = 0, columns = 0, leading = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const ProductMatrix&) const = default;
 };
 
@@ -28,6 +29,7 @@ struct ProductMatrix {
 struct ProductBias {
   int32_t view = -1;
   DType type = DType::none;
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const ProductBias&) const = default;
 
   bool present() const { return view >= 0; }
@@ -48,6 +50,7 @@ struct MatrixProduct {
   bool rounds_to_tf32 = false;         // A and B, of f32 alone
   int32_t alignment = 16;              // every matrix and the bias begin on a multiple of it, in bytes
   int64_t workspace_limit = 32 << 20;  // what cuBLAS takes for itself on Hopper
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const MatrixProduct&) const = default;
 };
 
