@@ -10,10 +10,10 @@
 // other view of the call; where "may alias" is said, the output may be exactly that input's memory. What a comment does
 // not define (another shape, type or attribute, an overlap) is Status::invalid_argument, and nothing is written.
 //
-// Special numbers follow from the formulas in IEEE arithmetic, read as they stand: NaN in a sum makes it NaN, and "where",
-// "let pass" and "?:" choose a number, so that an infinite one that is not chosen leaves no NaN. Padded pixels are left
-// out; but a dense convolution may multiply them, as zeros, by a weight or a gradient, which shows where that is
-// infinite or NaN.
+// Special numbers follow from the formulas in IEEE arithmetic, read as they stand: NaN in a sum makes it NaN, and
+// "where", "let pass" and "?:" choose a number, so that an infinite one that is not chosen leaves no NaN. Padded pixels
+// are left out; but a dense convolution may multiply them, as zeros, by a weight or a gradient, which shows where that
+// is infinite or NaN.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -170,9 +170,10 @@ __global__ __launch_bounds__(kThreads) void mean_of_large_windows_kernel(const T
   store_floats(y + pixel * p.channels + c, mean, p.aligned);
 }
 
-// dx = Σ dy / pixels over the windows that hold this pixel
+// dx = Σ dy / pixels over the windows that hold this pixel. (ptxas left to itself spills for the sake of a fifth
+// block.)
 template <typename T, int kN>
-__global__ __launch_bounds__(kThreads) void mean_pool_backward_kernel(const T* dy, T* dx, Pooling p) {
+__global__ __launch_bounds__(kThreads, 2) void mean_pool_backward_kernel(const T* dy, T* dx, Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
   const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
@@ -183,8 +184,8 @@ __global__ __launch_bounds__(kThreads) void mean_pool_backward_kernel(const T* d
     for (int64_t ow = left; ow < right; ++ow) {
       const int64_t at = ((n * p.rows.output + oh) * p.columns.output + ow) * p.channels + c;
       const Vector<float, kN> g = load_floats<kN>(dy + at, p.aligned);
-      const float pixels = p.pixels(oh, ow);
-      for (int k = 0; k < kN; ++k) sum.at[k] += g.at[k] / pixels;
+      const float share = 1 / p.pixels(oh, ow);
+      for (int k = 0; k < kN; ++k) sum.at[k] += g.at[k] * share;
     }
   store_floats(dx + thread * kN, sum, p.aligned);
 }
