@@ -86,6 +86,7 @@ void add_matrix_rows(OpEntries& table) {
         .row(reduction(kind), bound, outer(1), count(937), inner(33))
         .row(reduction(kind), bound, outer(65), count(64), inner(1))
         .row(reduction(kind), bound, outer(3), count(8), inner(16))
+        .row(reduction(kind), bound, outer(1), count(1100), inner(16))  // slabs of whole vectors, 16-bit ones too
         .row(reduction(kind), bound, outer(0), count(3), inner(2))
         .row(reduction(kind), bound, outer(2), count(3), inner(0))
         .row(reduction(kind), bound, outer(2), count(0), inner(3))  // nothing
