@@ -27,7 +27,7 @@ auto photos(std::initializer_list<Photo> list) {
     fields.push_back(p.mirrored);
   }
   return boxes{static_cast<int64_t>(list.size()), ResizeImagesArgs::kBoxFields}.filled(
-      [fields](int64_t i, double) { return fields[static_cast<size_t>(i)]; });
+      [fields](int64_t i, double) { return fields[static_cast<size_t>(i) % fields.size()]; });
 }
 
 auto whole(double begin, double width, double height, double to_width, double to_height) {
