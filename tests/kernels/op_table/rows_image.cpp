@@ -102,8 +102,8 @@ void add_image_rows(OpEntries& table) {
       .row(pixels{12}, whole(0, 2, 2, 2, 2), y{1, 2, 2, 3}, deviation(kInf), invalid("infinite"))
       .row(pixels{2, 2, 3}, whole(0, 2, 2, 2, 2), y{1, 2, 2, 3}, invalid("pixels of shape"))
       .bench(pixels{16 * 500 * 375 * 3}, boxes{16, 12}.filled([](int64_t i, double) {
-        const double fields[] = {
-            static_cast<double>(i / 12 * 500 * 375 * 3), 500, 375, 0, 0, 500, 375, 298, 224, 37, 0, 0};
+        const int64_t first = i / 12 * 500 * 375 * 3;
+        const double fields[] = {static_cast<double>(first), 500, 375, 0, 0, 500, 375, 298, 224, 37, 0, 0};
         return fields[i % 12];
       }),
              y{16, 224, 224, 3}, kNormalised);
