@@ -95,6 +95,15 @@ bool valid(const DepthwiseConv2dBackwardWeightArgs& a) {
   return of(t, a.x, a.dy) && a.dweight.dtype == vector_type(t) && valid_depthwise(a.x, a.dweight, a.dy, a.conv);
 }
 
+bool valid(const SqueezeExciteArgs& a) {
+  const DType t = a.weight1.dtype;
+  const Shape& w = a.weight1.shape;
+  return of(t, a.weight1) && w.rank == 2 && w[0] <= SqueezeExciteArgs::kMaxUnits && is(a.weight2, t, {w[1], w[0]}) &&
+         a.squeeze.shape.rank == 2 && is(a.squeeze, vector_type(t), {a.squeeze.shape[0], w[1]}) &&
+         is(a.gate, t, a.squeeze.shape) && absent_or(a.bias1, vector_type(t), {w[0]}) &&
+         absent_or(a.bias2, vector_type(t), {w[1]}) && is_activation(a.activation) && is_activation(a.gate_activation);
+}
+
 bool lets_pass_or_not(Activation a) { return a == Activation::relu || a == Activation::relu6; }
 bool absent_or_mask(const TensorView& mask, const TensorView& x, Activation activation) {
   return !mask.present() || (lets_pass_or_not(activation) && is(mask, DType::u8, mask_shape(x.shape)));
@@ -316,6 +325,8 @@ DType computes_in(Primitive primitive, const void* args) {
     case Primitive::copy_slice:
     case Primitive::finish_step:
       return DType::none;
+    case Primitive::squeeze_excite:
+      return static_cast<const SqueezeExciteArgs*>(args)->weight1.dtype;
     case Primitive::bernoulli_mask:
       return static_cast<const BernoulliMaskArgs*>(args)->y.dtype;
     case Primitive::resize_images:

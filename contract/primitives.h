@@ -78,6 +78,19 @@ struct DepthwiseConv2dBackwardWeightArgs {  // dweightᶠ
   Conv2dParams conv;
 };
 
+// Squeeze-and-excite (Hu et al. 2018), from sums over an image's pixels to the gate that scales its channels:
+//   hidden = act(weight1 · (factor · squeeze) + bias1),  gate = gate_act(weight2 · hidden + bias2)
+// squeezeᶠ [N,C]; weight1 [S,C]; bias1?ᶠ [S]; weight2 [C,S]; bias2?ᶠ [C]; gate [N,C], of the weights' type. hidden is
+// not rounded between. factor: 1 / pixels, or 1 where squeeze is a mean. S at most kMaxUnits: hidden lies in a block's
+// shared memory. No backward: training calls the layers one by one.
+struct SqueezeExciteArgs {
+  static constexpr int64_t kMaxUnits = 8192;
+  static constexpr Roles kRoles{.inputs = 5, .outputs = 1};
+  TensorView squeeze, weight1, bias1, weight2, bias2, gate;
+  double factor = 1;
+  Activation activation = Activation::none, gate_activation = Activation::sigmoid;
+};
+
 // ---- normalisation (per channel, over all rows m = N·H·W)
 
 // mean = Σx / m, var = Σ(x − mean)² / m, z = (x − mean) / √(var + eps) · weight + bias + residual, y = act(z)
@@ -410,6 +423,7 @@ struct ResizeImagesArgs {
   X(depthwise_conv2d, DepthwiseConv2dArgs)                               \
   X(depthwise_conv2d_backward_data, DepthwiseConv2dBackwardDataArgs)     \
   X(depthwise_conv2d_backward_weight, DepthwiseConv2dBackwardWeightArgs) \
+  X(squeeze_excite, SqueezeExciteArgs)                                   \
   X(batch_norm_training, BatchNormTrainingArgs)                          \
   X(batch_norm_inference, BatchNormInferenceArgs)                        \
   X(batch_norm_backward, BatchNormBackwardArgs)                          \

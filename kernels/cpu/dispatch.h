@@ -59,6 +59,7 @@ void enter_workspace(KernelTable& table) {
   X(matmul)                   \
   X(depthwise)                \
   X(depthwise_backward)       \
+  X(squeeze_excite)           \
   X(batch_norm)               \
   X(elementwise)              \
   X(multiply)                 \

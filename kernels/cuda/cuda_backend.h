@@ -70,7 +70,8 @@ void enter_workspace(KernelTable& table) {
   X(pooling)                   \
   X(random)                    \
   X(reduction)                 \
-  X(softmax)
+  X(softmax)                   \
+  X(squeeze_excite)
 
 #define X(family) void enter_##family(KernelTable& table);
 GRAFT_CUDA_FAMILIES(X)

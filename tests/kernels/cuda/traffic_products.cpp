@@ -33,6 +33,21 @@ TEST_CASE("the product of a classifier's head sums in slabs") {
       {{.kernel = "matmul_kernel<", .reuse = tile_reuse(a, 1, b, 2), .tiles = true}, {.kernel = "add_slabs_kernel<"}});
 }
 
+TEST_CASE("squeeze-and-excite reads its weights once an image") {
+  const double weights = 2 * 16 * 64 / 8 + 16 / 8 + 64 / 8, squeeze = 2 * 64 / 8;
+  check(measure(SqueezeExciteArgs{.squeeze = floats({2, 64}),
+                                  .weight1 = floats({16, 64}),
+                                  .bias1 = floats({16}),
+                                  .weight2 = floats({64, 16}),
+                                  .bias2 = floats({64}),
+                                  .gate = floats({2, 64}),
+                                  .activation = Activation::silu}),
+        1,
+        {{.kernel = "squeeze_excite_kernel<",
+          .reuse = (2 * weights + squeeze) / (weights + squeeze) + 0.01,
+          .tiles = true}});
+}
+
 TEST_CASE("a convolution reads each pixel once per tile that sees it, and the weights once per tile of pixels") {
   const Conv2dParams same{.pad = {1, 1, 1, 1}};
   const double x = 16 * 16 * 16, weight = 32 * 9 * 16;

@@ -11,6 +11,7 @@ namespace {
 void remove_activation(Primitive primitive, void* args) {
   const auto remove = [](auto& typed) {
     if constexpr (requires { typed.activation; }) typed.activation = Activation::none;
+    if constexpr (requires { typed.gate_activation; }) typed.gate_activation = Activation::none;
     if constexpr (requires { typed.mask; }) typed.mask = {};
   };
   switch (primitive) {

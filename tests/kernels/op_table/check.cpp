@@ -75,6 +75,7 @@ bool is_for_inference(Primitive primitive) {
   switch (primitive) {
     case Primitive::conv2d:
     case Primitive::depthwise_conv2d:
+    case Primitive::squeeze_excite:
     case Primitive::batch_norm_inference:
     case Primitive::activate:
     case Primitive::add:

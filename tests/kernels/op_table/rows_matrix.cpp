@@ -1,4 +1,4 @@
-// Rows of the matrix product, of reductions and of what undoes them.
+// Rows of the matrix product, of squeeze-and-excite's two in one, of reductions and of what undoes them.
 #include "tests/kernels/op_table/op_case.h"
 
 namespace graft::test {
@@ -70,6 +70,49 @@ void add_matrix_rows(OpEntries& table) {
       .bench(product(16, 2048, 1000, false, true), with<bias>)
       .bench(product(512, 512, 512))
       .bench(product(1000, 16, 2048, true, false));
+
+  auto gate_case = op_case<SqueezeExciteArgs>(table, [](auto& row) {
+    const SqueezeExciteArgs& p = row.args;
+    if (p.weight1.shape.rank != 2) return row.required(weight2({1, 1})), row.required(gate({1, 1}));
+    const int64_t units = p.weight1.shape[0], channels = p.weight1.shape[1];
+    row.optional(bias1({units}));
+    row.required(weight2({channels, units}));
+    row.optional(bias2({channels}));
+    row.required(gate(p.squeeze.shape));
+  });
+  // The roundings of two sums; silu between them makes an error at most a tenth larger.
+  gate_case.bound(linear(9))
+      .flops([](const SqueezeExciteArgs& p) {
+        return 4.0 * static_cast<double>(p.squeeze.shape[0]) * static_cast<double>(p.weight1.numel());
+      })
+      .row(squeeze{3, 7}, weight1{5, 7}, factor(0.25), with<bias1, bias2>)
+      .row(squeeze{1, 1}, weight1{1, 1}, factor(-0.5))
+      .row(squeeze{2, 33}, weight1{41, 33}, factor(0.25))
+      .row(squeeze{2, 136}, weight1{70, 136}, factor(1.0 / 49), with<bias1>)
+      .row(squeeze{1, 260}, weight1{9, 260}, factor(1.0 / 9), with<bias2>)
+      .row(squeeze{1, 1152}, weight1{48, 1152}, factor(1.0 / 49), with<bias1, bias2>, activation(silu))
+      .row(squeeze{17, 16}, weight1{4, 16}, factor(0.125), with<bias1, bias2>, activation(relu))
+      .row(squeeze{2, 20}.filled(with_value_at(3, kNan)), weight1{6, 20}, activation(relu))  // one image alone is NaN
+      .row(squeeze{1, 6}, weight1{3, 6}, bias1{3}.filled(values({-kInf, 1, 2})), activation(relu6))
+      .row(squeeze{0, 8}, weight1{2, 8}, with<bias1, bias2>)
+      .row(squeeze{3, 0}, weight1{2, 0}, with<bias1, bias2>)
+      .row(squeeze{2, 5}, weight1{0, 5}, with<bias1, bias2>)  // sums of nothing, and the bias
+      .row(squeeze{2, 1}, weight1{SqueezeExciteArgs::kMaxUnits, 1}, factor(1.0 / 64))
+      .row(squeeze{2, 1}, weight1{SqueezeExciteArgs::kMaxUnits + 1, 1}, invalid("too many hidden units"))
+      .row(squeeze{2, 5}, weight1{3, 6}, weight2{6, 3}, invalid("sums of 5 channels for 6"))
+      .row(squeeze{2, 5}, weight1{3, 5}, weight2{3, 5}, invalid("the second weight is transposed"))
+      .row(squeeze{2, 5}, weight1{3, 5}, bias1{5}, invalid("a bias of 5 for 3 units"))
+      .row(squeeze{2, 5}, weight1{3, 5}, bias2{3}, invalid("a bias of 3 for 5 channels"))
+      .row(squeeze{2, 5}, weight1{3, 5}, gate{2, 1, 1, 5}, invalid("a gate of four axes"))
+      .row(squeeze{2, 1, 1, 5}, weight1{3, 5}, gate{2, 5}, invalid("sums of four axes"))
+      .row(squeeze{2, 5}, weight1{3, 5}, activation(99), invalid("no such activation"))
+      .row(squeeze{2, 5}, weight1{3, 5}, gate_activation(-1), invalid("no such activation of the gate"))
+      .bench(squeeze{1, 1152}, weight1{48, 1152}, factor(1.0 / 49), with<bias1, bias2>, activation(silu))
+      .bench(squeeze{16, 672}, weight1{28, 672}, factor(1.0 / 196), with<bias1, bias2>, activation(silu));
+  for (const Activation kind : {none, relu, relu6, silu, sigmoid})
+    gate_case
+        .row(squeeze{2, 20}.filled(uniform(-4, 4)), weight1{13, 20}, factor(0.5), with<bias1, bias2>, activation(kind))
+        .row(squeeze{2, 19}.filled(uniform(-4, 4)), weight1{6, 19}, with<bias1, bias2>, gate_activation(kind));
 
   auto reduce_case = op_case<ReduceArgs>(table, [](auto& row) {
     const ReduceArgs& p = row.args;

@@ -66,6 +66,10 @@ const Mistake kMistakes[] = {
     args_mistake<DepthwiseConv2dArgs,
                  [](DepthwiseConv2dArgs& a) { a.conv.groups = 1, a.activation = Activation::none; }>(
         "the activation is forgotten"),
+    args_mistake<SqueezeExciteArgs, [](SqueezeExciteArgs& a) { a.factor = 1; }>("sums are taken for means"),
+    args_mistake<SqueezeExciteArgs, [](SqueezeExciteArgs& a) { a.activation = Activation::relu; }>("always relu"),
+    args_mistake<SqueezeExciteArgs, [](SqueezeExciteArgs& a) { a.gate_activation = Activation::sigmoid; }>(
+        "always a sigmoid at the end"),
     args_mistake<BatchNormTrainingArgs, [](BatchNormTrainingArgs& a) { a.eps *= 1.001; }>("eps is a thousandth off"),
     args_mistake<BatchNormTrainingArgs, [](BatchNormTrainingArgs& a) { a.eps = 1e-5; }>("eps is not looked at"),
     args_mistake<BatchNormInferenceArgs, [](BatchNormInferenceArgs& a) { std::swap(a.weight, a.bias); }>(

@@ -151,6 +151,20 @@ TEMPLATE_TEST_CASE("matrix products, each way round", "", double, float) {
     }
 }
 
+TEMPLATE_TEST_CASE("squeeze-and-excite's gate is two layers of what was squeezed", "", double, float) {
+  using V = Values<TestType>;
+  V squeeze({2, 2}, {8, 4, 0, -4}), weight1({3, 2}, {1, 0, 0, 1, 1, -1}), bias1({3}, {0, 2, -4});
+  V weight2({2, 3}, {1, 2, 3, -1, 1, 0}), bias2({2}, {0, 0.5}), gate({2, 2});
+  // means {2, 1} and {0, −1}; hidden {2, 3, 0} and {0, 1, 0}
+  SqueezeExciteArgs args{squeeze, weight1, bias1, weight2, bias2, gate, 0.25, Activation::relu, Activation::none};
+  CHECK(run(args) == Status::ok);
+  check_close(gate.data, {8, 1.5, 2, 1.5});
+  args.bias1 = args.bias2 = {};  // hidden {2, 1, 1} and {0, 0, 1}
+  args.gate_activation = Activation::relu6;
+  CHECK(run(args) == Status::ok);
+  check_close(gate.data, {6, 0, 3, 0});
+}
+
 TEMPLATE_TEST_CASE("reductions of the middle axis and back", "", double, float) {
   using V = Values<TestType>;
   V x({2, 2, 2}, {1, 2, 3, 4, -5, -6, -7, -8}), y({2, 2}), wide({2, 2, 2});
