@@ -132,6 +132,45 @@ class Rewriter {
     });
   }
 
+  // mean(x) → 1x1 convolution → 1x1 convolution → multiply(x, gate): the convolutions become one call. Where a
+  // depthwise convolution makes x, its sums take the place of a mean that nobody else sees.
+  void fuse_squeeze_excite() {
+    for_each_live(Primitive::multiply, [&](PlanCall& multiply, int32_t) {
+      const auto args = args_of<MultiplyArgs>(multiply);
+      const int32_t second_at = writer_of(args.s);
+      const Conv2dArgs* second = layer_of_pixel(second_at);
+      if (!second) return;
+      const int32_t first_at = sole_producer(second->x);
+      const Conv2dArgs* first = layer_of_pixel(first_at);
+      if (!first || first->weight.shape[0] > SqueezeExciteArgs::kMaxUnits) return;
+      const int32_t pool_at = writer_of(first->x);
+      const auto* pool = call_to<AdaptiveAvgPoolArgs>(pool_at);
+      if (!pool || pool->x.data != args.x.data) return;
+
+      const auto matrix = [](TensorView view) { return view.shape = {view.shape[0], view.shape[3]}, view; };
+      SqueezeExciteArgs fused{.squeeze = matrix(first->x),
+                              .weight1 = matrix(first->weight),
+                              .bias1 = first->bias,
+                              .weight2 = matrix(second->weight),
+                              .bias2 = second->bias,
+                              .gate = matrix(second->y),
+                              .activation = first->activation,
+                              .gate_activation = second->activation};
+      auto* depthwise = call_to<DepthwiseConv2dArgs>(writer_of(pool->x));
+      if (depthwise && sole_producer(first->x) == pool_at) {
+        TensorView& sums = depthwise->squeeze;
+        if (!sums.present()) sums = new_view(BufferKind::temporary, fused.squeeze.shape);
+        fused.squeeze = sums;
+        fused.factor = 1.0 / static_cast<double>(pool->x.shape[1] * pool->x.shape[2]);
+        dead_[static_cast<size_t>(pool_at)] = true;
+      }
+      dead_[static_cast<size_t>(first_at)] = true;
+      PlanCall& call = plan_.calls[static_cast<size_t>(second_at)];
+      call.primitive = Primitive::squeeze_excite;
+      args_of<SqueezeExciteArgs>(call) = fused;
+    });
+  }
+
   // Without the dead calls and the buffers that nothing uses any more.
   InferencePlan finish() {
     std::vector<int32_t> number(plan_.buffers.size(), kNone);
@@ -184,6 +223,20 @@ class Rewriter {
     const TensorView* residual = residual_of(call);
     return *activation_of(call) == Activation::none && !(residual && residual->present());
   }
+  // The arguments of a call, if it is one of these.
+  template <typename Args>
+  Args* call_to(int32_t at) {
+    if (at == kNone || plan_.calls[static_cast<size_t>(at)].primitive != primitive_of<Args>) return nullptr;
+    return &args_of<Args>(plan_.calls[static_cast<size_t>(at)]);
+  }
+  // A convolution that is a linear layer: it sees one pixel, and that through its only tap.
+  const Conv2dArgs* layer_of_pixel(int32_t at) {
+    const auto* a = call_to<Conv2dArgs>(at);
+    if (!a || a->conv.groups != 1 || a->residual.present()) return nullptr;
+    const Shape &x = a->x.shape, &y = a->y.shape, &w = a->weight.shape;
+    const bool one = x[1] * x[2] == 1 && y[1] * y[2] == 1 && w[1] * w[2] == 1;
+    return one && a->conv.pad.top == 0 && a->conv.pad.left == 0 ? a : nullptr;
+  }
   int32_t residual_candidate(const TensorView& view) {
     const int32_t at = sole_producer(view);
     if (at == kNone) return kNone;
@@ -209,10 +262,16 @@ class Rewriter {
     return name.substr(0, name.rfind('.'));
   }
   TensorView zeros(const Shape& shape) {
+    const TensorView view = new_view(BufferKind::constant, shape);
+    constant_.back() = static_cast<int32_t>(plan_.constants.size());
+    plan_.constants.push_back({buffer_of(view.data), "", false, {}});
+    return view;
+  }
+  // Of a buffer that one call will read.
+  TensorView new_view(BufferKind kind, const Shape& shape) {
     const auto buffer = static_cast<int32_t>(plan_.buffers.size());
-    plan_.buffers.push_back({BufferKind::constant, shape, DType::f32});
-    constant_.push_back(static_cast<int32_t>(plan_.constants.size()));
-    plan_.constants.push_back({buffer, "", false, {}});
+    plan_.buffers.push_back({kind, shape, DType::f32});
+    constant_.push_back(kNone);
     reads_.push_back(1);
     writer_.push_back(kNone);
     return {virtual_address(buffer), shape, DType::f32};
@@ -232,6 +291,7 @@ InferencePlan make_plan(const Graph& graph, const PieceRequest& request, const R
   if (options.fold_batch_norms) rewriter.fold_batch_norms();
   if (options.fuse_residuals) rewriter.fuse_residuals();
   if (options.fuse_activations) rewriter.fuse_activations();
+  if (options.fuse_squeeze_excite) rewriter.fuse_squeeze_excite();
   InferencePlan plan = rewriter.finish();
   if (request.compute != DType::f32) use_16_bits(plan, request.compute);
   return plan;

@@ -1,10 +1,11 @@
 // From a graph to what a backend compiles: the calls of a piece, in inference mode, over numbered buffers.
 //
 // First the nodes that the taps need are written down one by one (dropout and stochastic depth vanish, flatten becomes
-// a permutation or nothing). Then three rewrites, each only where the value in between is read once and is not a tap:
+// a permutation or nothing). Then four rewrites, each only where the value in between is read once and is not a tap:
 //   batch norm after a convolution or linear layer   becomes a factor on its weights' rows and a bias
 //   add after a convolution or batch norm            becomes its residual
 //   activation after what can apply one              becomes part of it
+//   two 1x1 convolutions from x's mean to its gate   become one call, of sums that x's depthwise convolution leaves
 // Switched off, the same list is the unfused network. In 16 bits, casts stand at the borders (models/precision.h).
 #pragma once
 #include <string>
@@ -24,9 +25,9 @@ struct PieceRequest {
 };
 
 struct RewriteOptions {
-  bool fold_batch_norms = true, fuse_residuals = true, fuse_activations = true;
+  bool fold_batch_norms = true, fuse_residuals = true, fuse_activations = true, fuse_squeeze_excite = true;
 };
-inline constexpr RewriteOptions kNoRewrites{false, false, false};
+inline constexpr RewriteOptions kNoRewrites{false, false, false, false};
 
 // y = (x − running_mean) / √(running_var + eps) · weight + bias of this layer
 struct BatchNormFold {

@@ -104,10 +104,16 @@ class Maker {
         return chance(70) ? activation(sum) : sum;
       }
       case 6: {  // squeeze-and-excite
-        const NodeId x = image();
-        NodeId s = g_.conv(name("fc"), g_.global_avg_pool(x, name("mean")), 1 + pick(4), 1, {.bias = true});
-        s = g_.conv(name("fc"), g_.relu(s, name("act")), g_.channels(x), 1, {.bias = true});
-        return g_.multiply(x, g_.activate(Activation::sigmoid, s, name("act")), name("mul"));
+        NodeId x = image();
+        if (chance(60)) x = norm_and_activation(keep(g_.depthwise(name("dw"), x, 3)));
+        const NodeId mean = g_.global_avg_pool(x, name("mean"));
+        if (chance(20)) keep(mean);
+        NodeId s = g_.conv(name("fc"), mean, 1 + pick(4), 1, {.bias = chance(70)});
+        s = g_.activate(static_cast<Activation>(pick(5)), s, name("act"));
+        if (chance(20)) keep(s);
+        s = g_.conv(name("fc"), s, g_.channels(x), 1, {.bias = chance(70)});
+        s = g_.activate(Activation::sigmoid, s, name("act"));
+        return g_.multiply(x, s, name("mul"));
       }
       case 7: {
         const NodeId x = image();

@@ -54,6 +54,7 @@ TEST_CASE("500 random graphs, compiled, equal the interpreted ones", "[.full]") 
 // Or the comparison would compare nothing.
 TEST_CASE("random graphs give every rewrite work, and reasons to refuse it") {
   size_t folded = 0, residuals = 0, activations = 0, kept_norms = 0, kept_adds = 0, kept_activations = 0, taps = 0;
+  size_t gates = 0, gates_of_sums = 0, gates_of_layers = 0;
   for (uint64_t seed = 0; seed < 50; ++seed) {
     const Graph graph = random_graph(seed);
     const auto request = request_for(graph);
@@ -66,6 +67,9 @@ TEST_CASE("random graphs give every rewrite work, and reasons to refuse it") {
     kept_adds += calls(fused, Primitive::add);
     kept_activations += calls(fused, Primitive::activate);
     taps += graph.outputs.size();
+    gates += calls(fused, Primitive::squeeze_excite);
+    gates_of_sums += gone(Primitive::adaptive_avg_pool);
+    gates_of_layers += calls(fused, Primitive::multiply) - calls(fused, Primitive::squeeze_excite);
   }
   CHECK(folded > 20);
   CHECK(residuals > 15);
@@ -74,6 +78,9 @@ TEST_CASE("random graphs give every rewrite work, and reasons to refuse it") {
   CHECK(kept_adds > 10);
   CHECK(kept_activations > 2);
   CHECK(taps > 70);
+  CHECK(gates > 15);
+  CHECK(gates_of_sums > 5);
+  CHECK(gates_of_layers > 0);
 }
 
 TEST_CASE("a failure is shrunk to what causes it") {
