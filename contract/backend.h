@@ -1,7 +1,8 @@
-// What a kernel library offers: a table of functions, in three parts.
+// What a kernel library offers: a table of functions, in four parts.
 //   device   memory, streams, events, copies, capture
 //   run      each primitive, at once, on views (the tape uses these)
 //   compile  a frozen piece of a network, chosen, packed and planned ahead (prediction uses this)
+//   tune     which of several ways a call is computed (optional)
 //
 // Across this border go plain data and status codes: no exception, no std type, no ownership. Every function is
 // noexcept in deed. A backend allocates no tensor memory and opens no file. A call may return before its work is done;
@@ -39,6 +40,10 @@ struct DeviceFunctions {
   void (*release)(void* self, void* memory, int64_t bytes) = nullptr;
   Status (*copy)(void* self, StreamHandle, void* to, const void* from, int64_t bytes, CopyKind) = nullptr;
 
+  // Host memory that copies read and write while the program goes on. Optional: absent where a copy is done on return.
+  Status (*allocate_host)(void* self, int64_t bytes, void** memory) = nullptr;
+  void (*release_host)(void* self, void* memory) = nullptr;
+
   Status (*create_stream)(void* self, StreamHandle*) = nullptr;
   void (*destroy_stream)(void* self, StreamHandle) = nullptr;
   Status (*synchronize)(void* self, StreamHandle) = nullptr;  // returns when all work given to the stream is done
@@ -54,6 +59,14 @@ struct DeviceFunctions {
   Status (*end_capture)(void* self, StreamHandle, CaptureHandle*) = nullptr;
   Status (*replay)(void* self, StreamHandle, CaptureHandle) = nullptr;
   void (*destroy_capture)(void* self, CaptureHandle) = nullptr;
+
+  // Optional: a name, for a profiler, around what this thread calls in between. They nest.
+  void (*begin_range)(void* self, const char* name) = nullptr;
+  void (*end_range)(void* self) = nullptr;
+
+  // May products of f32 round their factors to TF32's 11 significant bits? Not until this says so; it holds for what is
+  // called and described afterwards. Optional: absent where it would change nothing.
+  Status (*allow_tf32)(void* self, bool allow) = nullptr;
 
   const char* (*last_error)(void* self) = nullptr;   // text for the last device_error on this thread
   const char* (*description)(void* self) = nullptr;  // "AVX-512, 2 threads"
@@ -100,6 +113,19 @@ struct CompileFunctions {
   void (*destroy)(Executable*) = nullptr;
 };
 
+// How a call is computed where there are several ways. Without a choice the backend's rule decides; nothing is ever
+// timed here: whoever times the ways, in whichever order, makes the choices and keeps them in a file. Optional.
+struct TuneFunctions {
+  // What of a call decides between ways, as one line of text, and the number of ways, 0: none to choose from.
+  Status (*ways)(void* self, Primitive, const void* args, char* key, int64_t key_bytes, int32_t* count) = nullptr;
+  // The name of a way, the same as long as the versions are. Way 0 is the rule's.
+  Status (*way)(void* self, Primitive, const void* args, int32_t index, char* name, int64_t name_bytes) = nullptr;
+  // From now on, for calls and described pieces; name nullptr: the rule's. A name that is no way of a call leaves it to
+  // the rule.
+  Status (*choose)(void* self, const char* key, const char* name) = nullptr;
+  const char* (*versions)(void* self) = nullptr;  // of all that names depend on: "cuDNN 9.14.0, cuBLASLt 13.1.0"
+};
+
 struct Backend {
   uint32_t bytes = sizeof(Backend);  // of this struct, as the library knew it
   uint32_t version = kContractVersion;
@@ -110,6 +136,7 @@ struct Backend {
   Status (*run[kPrimitiveCount])(CallContext*, const void* args) = {};            // nullptr: not supported
   int64_t (*workspace_bytes)(void* self, Primitive, const void* args) = nullptr;  // reads shapes only
   CompileFunctions compile;
+  TuneFunctions tune;
 };
 
 }  // namespace graft
