@@ -57,7 +57,7 @@ __device__ inline void store_output(T* to, const Vector<float, kN>& value, bool 
     y.at[k] = converted<T>(value.at[k]);
     total.at[k] += converted<float>(y.at[k]);
   }
-  store_at_once(to, y, aligned);
+  store_vector(to, y, aligned);
 }
 
 // One output by its definition, tap by tap, padding left out.

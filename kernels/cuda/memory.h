@@ -2,6 +2,7 @@
 // tell the access log of tests/cuda_on_host which thread touched what, from where in the source.
 #pragma once
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/platform.h"
@@ -55,11 +56,35 @@ __device__ inline Vector<T, N> load_vector(const T* address, bool aligned GRAFT_
   }
   return v;
 }
+
+// A vector in one instruction: left to itself, the compiler may store one that was computed in pieces.
+template <typename V>
+__device__ inline void store_at_once(void* address, const V& v) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(V) == 16) {
+    uint32_t words[4];
+    memcpy(words, &v, sizeof(v));
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(address)), "r"(words[0]),
+                 "r"(words[1]), "r"(words[2]), "r"(words[3])
+                 : "memory");
+    return;
+  } else if constexpr (sizeof(V) == 8) {
+    uint32_t words[2];
+    memcpy(words, &v, sizeof(v));
+    asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(address)), "r"(words[0]),
+                 "r"(words[1])
+                 : "memory");
+    return;
+  }
+#endif
+  *static_cast<V*>(address) = v;
+}
+
 template <int N, typename T>
 __device__ inline void store_vector(T* address, const Vector<T, N>& v, bool aligned GRAFT_SITE) {
   if (aligned) {
     for (size_t at = 0; at < sizeof(v); at += 16) GRAFT_NOTE(store, address + at / sizeof(T), piece(sizeof(v) - at));
-    *reinterpret_cast<Vector<T, N>*>(address) = v;
+    store_at_once(address, v);
   } else {
     for (int i = 0; i < N; ++i) {
       GRAFT_NOTE(store, address + i, sizeof(T));

@@ -61,29 +61,6 @@ __device__ inline Vector<float, N> load_floats_if(const T* address, bool inside 
   return floats;
 }
 
-// store_vector in one instruction: left to itself, the compiler may store a vector that was computed in pieces.
-template <int N, typename T>
-__device__ inline void store_at_once(T* address, const Vector<T, N>& v, bool aligned GRAFT_SITE) {
-#if defined(__CUDA_ARCH__)
-  if constexpr (sizeof(v) == 16 || sizeof(v) == 8) {
-    if (aligned) {
-      uint32_t words[sizeof(v) / 4];
-      memcpy(words, &v, sizeof(v));
-      if constexpr (sizeof(v) == 16)
-        asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(address)), "r"(words[0]),
-                     "r"(words[1]), "r"(words[2]), "r"(words[3])
-                     : "memory");
-      else
-        asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(address)), "r"(words[0]),
-                     "r"(words[1])
-                     : "memory");
-      return;
-    }
-  }
-#endif
-  store_vector(address, v, aligned GRAFT_PASS_SITE);
-}
-
 // The compiler forgets how the value came about, and neither keeps what it has computed or loaded from it before, nor
 // begins too early: the addresses and weights of a whole strip would fill the registers.
 __device__ inline void forget(int32_t& offset) {
