@@ -172,7 +172,7 @@ inline PhaseAxis phase_axis(int64_t pixels, int64_t windows, int64_t taps, int32
   a.period = stride / a.common;
   // Extended Euclid: coefficient · dilation / g ≡ remainder (mod period) throughout, and the remainder ends as 1.
   int64_t remainder = dilation / a.common % a.period, next = a.period, coefficient = 1, next_coefficient = 0;
-  while (next != 0) {
+  while (next != 0) {  // NOLINT(bugprone-infinite-loop): std::exchange changes it
     const int64_t q = remainder / next;
     remainder = std::exchange(next, remainder - q * next);
     coefficient = std::exchange(next_coefficient, coefficient - q * next_coefficient);

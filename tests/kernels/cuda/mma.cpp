@@ -23,6 +23,9 @@ uint16_t bits_of(int value) {
   std::memcpy(&bits, &x, sizeof bits);
   return bits;
 }
+size_t index(int row, int columns, int column) {
+  return static_cast<size_t>(row) * static_cast<size_t>(columns) + static_cast<size_t>(column);
+}
 int small(size_t i, int range) {  // in [−range, range]
   uint64_t h = i * 0x9E3779B97F4A7C15u + 0x7F4A7C15u;
   h = (h ^ h >> 29) * 0xBF58476D1CE4E5B9u;
@@ -52,7 +55,7 @@ void check_mma() {
   for (int i = 0; i < 16; ++i) {
     for (int k = 0; k < 16; ++k) a[i][k] = i * 16 + k;  // each element its own
     for (int j = 0; j < 8; ++j) {
-      b[i][j] = small(static_cast<size_t>(i * 8 + j), 8);
+      b[i][j] = small(index(i, 8, j), 8);
       c[i][j] = i * 8 + j;
     }
   }
@@ -61,12 +64,12 @@ void check_mma() {
   for (int lane = 0; lane < 32; ++lane) {
     for (int i = 0; i < 8; ++i) {
       const Place p = place_in_a(lane, i);
-      a_registers[static_cast<size_t>(lane * 4 + i / 2)] |= uint32_t{bits_of<T>(a[p.row][p.column])} << i % 2 * 16;
+      a_registers[index(lane, 4, i / 2)] |= uint32_t{bits_of<T>(a[p.row][p.column])} << i % 2 * 16;
     }
     for (int i = 0; i < 4; ++i) {
       const Place p = place_in_b(lane, i), q = place_in_c(lane, i);
-      b_registers[static_cast<size_t>(lane * 2 + i / 2)] |= uint32_t{bits_of<T>(b[p.row][p.column])} << i % 2 * 16;
-      c_registers[static_cast<size_t>(lane * 4 + i)] = static_cast<float>(c[q.row][q.column]);
+      b_registers[index(lane, 2, i / 2)] |= uint32_t{bits_of<T>(b[p.row][p.column])} << i % 2 * 16;
+      c_registers[index(lane, 4, i)] = static_cast<float>(c[q.row][q.column]);
     }
   }
   cuda_on_host::reset();
@@ -80,7 +83,7 @@ void check_mma() {
       int expected = c[p.row][p.column];
       for (int k = 0; k < 16; ++k) expected += a[p.row][k] * b[k][p.column];
       INFO("lane " << lane << ", element " << i);
-      CHECK(got[static_cast<size_t>(lane * 4 + i)] == static_cast<float>(expected));
+      CHECK(got[index(lane, 4, i)] == static_cast<float>(expected));
     }
 }
 
@@ -130,7 +133,7 @@ TEST_CASE("an operand's tile gives fragments without bank conflicts", "[mma]") {
         for (int lane = 0; lane < 32; ++lane)
           for (int j = 0; j < 8; ++j) {
             const Place p = place_in_a(lane, j);
-            const uint32_t got = registers[static_cast<size_t>(((i * 2 + k) * 32 + lane) * 4 + j / 2)] >> j % 2 * 16;
+            const uint32_t got = registers[index((i * 2 + k) * 32 + lane, 4, j / 2)] >> j % 2 * 16;
             INFO("tile " << i << " " << k << ", lane " << lane << ", element " << j);
             REQUIRE((got & 0xffff) == static_cast<uint32_t>(32 * (16 * i + p.row) + 16 * k + p.column));
           }

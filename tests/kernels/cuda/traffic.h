@@ -56,7 +56,8 @@ Measured measure(Args args, const std::vector<int64_t>& numbers = {}) {
     REQUIRE(backend.device.copy(backend.self, nullptr, view.data, contents, view.bytes(), CopyKind::host_to_device) ==
             Status::ok);
     REQUIRE(backend.device.synchronize(backend.self, nullptr) == Status::ok);
-    tensor_sectors += static_cast<double>((view.bytes() + 31) / 32);
+    const int64_t sectors = (view.bytes() + 31) / 32;
+    tensor_sectors += static_cast<double>(sectors);
   }
   constexpr auto primitive = primitive_of<Args>;
   const int64_t bytes = backend.workspace_bytes(backend.self, primitive, &args);

@@ -34,7 +34,9 @@ TEST_CASE("the product of a classifier's head sums in slabs") {
 }
 
 TEST_CASE("squeeze-and-excite reads its weights once an image") {
-  const double weights = 2 * 16 * 64 / 8 + 16 / 8 + 64 / 8, squeeze = 2 * 64 / 8;
+  constexpr int kPerSector = 8;
+  constexpr int kWeights = (2 * 16 * 64 + 16 + 64) / kPerSector, kSqueeze = 2 * 64 / kPerSector;
+  const double weights = kWeights, squeeze = kSqueeze;
   check(measure(SqueezeExciteArgs{.squeeze = floats({2, 64}),
                                   .weight1 = floats({16, 64}),
                                   .bias1 = floats({16}),
