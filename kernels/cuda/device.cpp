@@ -1,11 +1,12 @@
-// Memory, streams, events, copies and captures. Every function first makes its device the current one of the thread it
-// is called on: a Device may be used from many threads, and a thread may use many devices.
+// Memory, streams, events, copies, captures and ranges. Every function first makes its device the current one of the
+// thread it is called on: a Device may be used from many threads, and a thread may use many devices.
 #include "kernels/cuda/device.h"
 
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
 
+#include "kernels/cuda/ranges.h"
 #include "kernels/cuda/status.h"
 
 namespace graft::cuda {
@@ -38,6 +39,19 @@ Status allocate(void* self, int64_t bytes, void** memory) {
 // Waits for the device: what was queued may still use the memory.
 void release(void* self, void* memory, int64_t) {
   if (select_device(self) == Status::ok) (void)status_of(cudaFree(memory), "cudaFree");
+}
+
+// Page-locked, which is what lets a copy go on by itself.
+Status allocate_host(void* self, int64_t bytes, void** memory) {
+  *memory = nullptr;
+  if (bytes < 0) return Status::invalid_argument;
+  GRAFT_SELECT(self);
+  char call[80];
+  std::snprintf(call, sizeof call, "cudaHostAlloc of %lld bytes", static_cast<long long>(bytes));
+  return status_of(cudaHostAlloc(memory, bytes > 0 ? static_cast<size_t>(bytes) : 1, cudaHostAllocDefault), call);
+}
+void release_host(void* self, void* memory) {
+  if (select_device(self) == Status::ok) (void)status_of(cudaFreeHost(memory), "cudaFreeHost");
 }
 
 Status copy(void* self, StreamHandle stream, void* to, const void* from, int64_t bytes, CopyKind kind) {
@@ -126,6 +140,8 @@ DeviceFunctions device_functions() {
   return {.allocate = allocate,
           .release = release,
           .copy = copy,
+          .allocate_host = allocate_host,
+          .release_host = release_host,
           .create_stream = create_stream,
           .destroy_stream = destroy_stream,
           .synchronize = synchronize,
@@ -138,6 +154,8 @@ DeviceFunctions device_functions() {
           .end_capture = end_capture,
           .replay = replay,
           .destroy_capture = destroy_capture,
+          .begin_range = [](void*, const char* name) { begin_range(name); },
+          .end_range = [](void*) { end_range(); },
           .last_error = [](void*) { return last_error_text(); },
           .description = [](void* self) -> const char* { return backend_of(self).description; }};
 }

@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/cuda_backend.h"
 #include "tests/cuda_on_host/control.h"
+#include "tests/kernels/cuda/recorded_ranges.h"
 
 namespace graft::test {
 
@@ -83,18 +84,71 @@ TEST_CASE("who waits for an event sees what its stream has copied to pinned memo
   EventHandle event = nullptr;
   REQUIRE(run.device().create_stream(run.self(), &stream) == Status::ok);
   REQUIRE(run.device().create_event(run.self(), &event) == Status::ok);
-  float* y = nullptr;
-  REQUIRE(cudaMallocHost(reinterpret_cast<void**>(&y), 12) == cudaSuccess);
+  void* pinned = nullptr;
+  REQUIRE(run.device().allocate_host(run.self(), 12, &pinned) == Status::ok);
+  auto* y = static_cast<float*>(pinned);
   std::fill(y, y + 3, 0.0f);
   REQUIRE(run.scale(stream, x, x, 3, 10) == Status::ok);
   REQUIRE(run.device().copy(run.self(), stream, y, x, 12, CopyKind::device_to_host) == Status::ok);
   REQUIRE(run.device().record_event(run.self(), event, stream) == Status::ok);
   REQUIRE(run.device().synchronize_event(run.self(), event) == Status::ok);
   CHECK(std::vector<float>(y, y + 3) == std::vector<float>{10, 20, 30});
-  REQUIRE(cudaFreeHost(y) == cudaSuccess);
+  run.device().release_host(run.self(), pinned);
+  CHECK(cuda_on_host::take_findings().empty());
   run.device().destroy_event(run.self(), event);
   run.device().destroy_stream(run.self(), stream);
   run.device().release(run.self(), x, 12);
+}
+
+TEST_CASE("a copy reads and writes pinned memory when its turn comes, and pageable memory while it is called") {
+  HostRun run;
+  float* x = run.floats({0});
+  void* pinned = nullptr;
+  REQUIRE(run.device().allocate_host(run.self(), 4, &pinned) == Status::ok);
+  auto* late = static_cast<float*>(pinned);
+  float at_once = 1;
+  const auto send = [&](const float* from) {
+    return run.device().copy(run.self(), nullptr, x, from, 4, CopyKind::host_to_device);
+  };
+  *late = 1;
+  REQUIRE(send(late) == Status::ok);
+  *late = 2;
+  CHECK(run.read(x, 1) == std::vector<float>{2});
+  REQUIRE(send(&at_once) == Status::ok);
+  at_once = 2;
+  CHECK(run.read(x, 1) == std::vector<float>{1});
+  *late = 7;
+  REQUIRE(run.device().copy(run.self(), nullptr, pinned, x, 4, CopyKind::device_to_host) == Status::ok);
+  CHECK(*late == 7);
+  REQUIRE(run.device().synchronize(run.self(), nullptr) == Status::ok);
+  CHECK(*late == 1);
+  CHECK(cuda_on_host::take_findings().empty());
+
+  REQUIRE(send(late) == Status::ok);
+  run.device().release_host(run.self(), pinned);  // too early
+  (void)run.device().synchronize(run.self(), nullptr);
+  CHECK_FALSE(cuda_on_host::take_findings().empty());
+}
+
+TEST_CASE("too little host memory is an answer, and says how much was asked for") {
+  HostRun run;
+  cuda_on_host::plant({.allocation = 0});
+  void* memory = nullptr;
+  CHECK(run.device().allocate_host(run.self(), 4096, &memory) == Status::out_of_memory);
+  CHECK(memory == nullptr);
+  CHECK_THAT(run.device().last_error(run.self()), Catch::Contains("cudaHostAlloc of 4096 bytes"));
+}
+
+TEST_CASE("ranges carry their names and nest") {
+  HostRun run;
+  test::RecordedRanges ranges;
+  run.device().begin_range(run.self(), "step");
+  run.device().begin_range(run.self(), "conv1");
+  run.device().end_range(run.self());
+  CHECK_FALSE(ranges.all_ended());
+  run.device().end_range(run.self());
+  CHECK(ranges.take() == std::vector<std::string>{"step", "step > conv1"});
+  CHECK(ranges.all_ended());
 }
 
 TEST_CASE("a captured list of calls runs as often as it is replayed, and not while it is captured") {
