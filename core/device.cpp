@@ -47,11 +47,12 @@ void Device::run(Primitive primitive, const void* args) {
   if (status != Status::ok) check(status, name_of(primitive), describe_call(primitive, args));
 }
 
-Status Device::try_run(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes) {
+Status Device::try_run(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes,
+                       StreamHandle stream) {
   const auto function = backend_.run[static_cast<int32_t>(primitive)];
   if (!function) return Status::unsupported;
   CallContext context{
-      .self = backend_.self, .stream = stream_, .workspace = workspace, .workspace_bytes = workspace_bytes};
+      .self = backend_.self, .stream = stream, .workspace = workspace, .workspace_bytes = workspace_bytes};
   const Status status = function(&context, args);
   if (status == Status::ok && observer) observer(primitive, context.kernel);
   return status;

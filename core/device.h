@@ -31,8 +31,14 @@ class Device : public std::enable_shared_from_this<Device> {
   }
   void run(Primitive primitive, const void* args);
 
+  // The order in which everything here runs, unless a caller gives it another stream.
+  StreamHandle stream() const { return stream_; }
+
   // A primitive with a workspace the caller planned; allocates nothing.
-  Status try_run(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes);
+  Status try_run(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes) {
+    return try_run(primitive, args, workspace, workspace_bytes, stream_);
+  }
+  Status try_run(Primitive primitive, const void* args, void* workspace, int64_t workspace_bytes, StreamHandle stream);
   int64_t workspace_bytes(Primitive primitive, const void* args) const;
 
   // Host copies. `to_host` returns when the bytes are there; `from_host` when `from` may be reused.
@@ -49,7 +55,7 @@ class Device : public std::enable_shared_from_this<Device> {
   DType compute_type() const { return compute_type_; }
   void set_compute_type(DType type);
 
-  // For tests: sees every call that runs on this device, with the name of its kernel.
+  // For tests: sees every call that runs on this device, with the name of its kernel. So nothing is captured meanwhile.
   std::function<void(Primitive, const char* kernel)> observer;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/range.h"
 #include "core/step_rewrite.h"
 
 namespace graft {
@@ -12,8 +13,8 @@ constexpr int32_t kNever = -1;
 
 }  // namespace
 
-StepPlan::StepPlan(Recording recording, const std::vector<Tensor>& results, StepPlanOptions options)
-    : recording_(std::move(recording)) {
+StepPlan::StepPlan(Recording recording, const std::vector<Tensor>& results, const StepPlanOptions& options)
+    : recording_(std::move(recording)), work_(recording_.device, options.name, options.capture) {
   const auto is_recorded = [](const Tensor& t) { return t.defined() && is_virtual(t.view().data); };
   statistics_.recorded_calls = static_cast<int64_t>(recording_.calls.size());
   if (options.fuse) {
@@ -73,15 +74,28 @@ StepPlan::StepPlan(Recording recording, const std::vector<Tensor>& results, Step
 }
 
 void StepPlan::execute() {
-  Device& device = *recording_.device;
   for (const auto& storage : recording_.changed) storage->changed();
-  for (size_t c = 0; c < recording_.calls.size(); ++c) {
-    const OwnedCall& call = recording_.calls[c];
-    const Status status = device.try_run(call.primitive, call.args.bytes, workspaces_[c].memory, workspaces_[c].bytes);
-    if (status != Status::ok) {
-      const LayerScope scope(call.layer < 0 ? "" : recording_.layers[static_cast<size_t>(call.layer)]);
-      device.check(status, name_of(call.primitive), describe_call(call.primitive, call.args.bytes));
-    }
+  work_.run([this](StreamHandle stream) { queue_calls(stream); });
+}
+
+void StepPlan::queue_calls(StreamHandle stream) const {
+  Device& device = *recording_.device;
+  const std::vector<OwnedCall>& calls = recording_.calls;
+  for (size_t c = 0; c < calls.size();) {
+    // A range around neighbouring calls of a layer, or a call that has none.
+    const int32_t layer = calls[c].layer;
+    const char* name = layer < 0 ? "" : recording_.layers[static_cast<size_t>(layer)].c_str();
+    const Range range(device, layer < 0 ? name_of(calls[c].primitive) : name);
+    do {
+      const OwnedCall& call = calls[c];
+      const Status status =
+          device.try_run(call.primitive, call.args.bytes, workspaces_[c].memory, workspaces_[c].bytes, stream);
+      if (status != Status::ok) {
+        const LayerScope scope(name);
+        device.check(status, name_of(call.primitive), describe_call(call.primitive, call.args.bytes));
+      }
+      ++c;
+    } while (c < calls.size() && layer >= 0 && calls[c].layer == layer);
   }
 }
 

@@ -139,7 +139,15 @@ CompiledPiece::~CompiledPiece() = default;
 CompiledPiece::CompiledPiece(CompiledPiece&&) noexcept = default;
 CompiledPiece& CompiledPiece::operator=(CompiledPiece&&) noexcept = default;
 
+std::shared_ptr<Storage> CompiledPiece::packed() const { return state_->packed(); }
+
 void CompiledPiece::run(std::span<const void* const> inputs, std::span<void* const> outputs) const {
+  const auto arena = Storage::allocate(state_->device, report().arena_bytes);  // goes back in the order of the stream
+  queue(inputs, outputs, *packed(), *arena, state_->device->stream());
+}
+
+void CompiledPiece::queue(std::span<const void* const> inputs, std::span<void* const> outputs, const Storage& packed,
+                          const Storage& arena, StreamHandle stream) const {
   const State& s = *state_;
   GRAFT_CHECK(inputs.size() == s.plan.inputs.size() && outputs.size() == s.plan.outputs.size(),
               "a compiled piece with {} inputs and {} outputs was given {} and {}", s.plan.inputs.size(),
@@ -149,14 +157,31 @@ void CompiledPiece::run(std::span<const void* const> inputs, std::span<void* con
     buffers[static_cast<size_t>(s.plan.inputs[i])] = const_cast<void*>(inputs[i]);
   for (size_t i = 0; i < outputs.size(); ++i) buffers[static_cast<size_t>(s.plan.outputs[i])] = outputs[i];
 
-  const auto packed = s.packed();
-  const auto arena = Storage::allocate(s.device, s.report.arena_bytes);  // goes back in the order of the stream
   ExecuteArgs args;
-  args.packed = packed->data();
-  args.arena = arena->data();
+  args.packed = packed.data();
+  args.arena = arena.data();
   args.buffers = buffers.data();
-  s.device->check(s.device->backend().compile.execute(s.executable.get(), &args, nullptr),
-                  "executing a compiled piece");
+  s.device->check(s.device->backend().compile.execute(s.executable.get(), &args, stream), "executing a compiled piece");
+}
+
+BoundPiece::BoundPiece(CompiledPiece piece, const std::vector<Tensor>& inputs, std::vector<Tensor> outputs,
+                       std::string name)
+    : piece_(std::move(piece)),
+      inputs_(inputs),
+      outputs_(std::move(outputs)),
+      work_(piece_.state_->device, std::move(name)) {
+  for (const Tensor& t : inputs_) input_addresses_.push_back(t.view().data);
+  for (const Tensor& t : outputs_) output_addresses_.push_back(t.view().data);
+}
+
+void BoundPiece::run() {
+  auto packed = piece_.packed();
+  if (packed != packed_) work_.forget();
+  packed_ = std::move(packed);
+  if (!arena_) arena_ = Storage::allocate(piece_.state_->device, piece_.report().arena_bytes);
+  work_.run(
+      [this](StreamHandle stream) { piece_.queue(input_addresses_, output_addresses_, *packed_, *arena_, stream); });
+  if (!work_.captured()) arena_.reset();  // goes back in the order of the stream
 }
 
 const CompileReport& CompiledPiece::report() const { return state_->report; }

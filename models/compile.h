@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/device.h"
+#include "core/repeated_work.h"
+#include "core/tensor.h"
 #include "models/rewrite.h"
 
 namespace graft::models {
@@ -50,9 +52,35 @@ class CompiledPiece {
   bool shares_weights_with(const CompiledPiece& other) const;
 
  private:
+  friend class BoundPiece;
   struct Weights;
   struct State;
+
+  std::shared_ptr<Storage> packed() const;  // the weights as they are now
+  void queue(std::span<const void* const> inputs, std::span<void* const> outputs, const Storage& packed,
+             const Storage& arena, StreamHandle stream) const;
+
   std::unique_ptr<State> state_;
+};
+
+// A piece that runs again and again on the same tensors, so that a device may replay it: see core/repeated_work.h. What
+// is captured has an arena of its own, and is captured anew when the weights were packed anew. For one thread.
+class BoundPiece {
+ public:
+  BoundPiece(CompiledPiece piece, const std::vector<Tensor>& inputs, std::vector<Tensor> outputs, std::string name);
+
+  void run();
+
+  const CompiledPiece& piece() const { return piece_; }
+  const std::vector<Tensor>& outputs() const { return outputs_; }
+
+ private:
+  CompiledPiece piece_;
+  std::vector<Tensor> inputs_, outputs_;
+  std::vector<const void*> input_addresses_;
+  std::vector<void*> output_addresses_;
+  std::shared_ptr<Storage> arena_, packed_;  // of what is captured
+  RepeatedWork work_;
 };
 
 }  // namespace graft::models

@@ -13,17 +13,18 @@ Rootstock::Rootstock(const models::Graph& graph, const models::FreezePlan& freez
   }
   models::PieceRequest request{
       .taps = taps_, .inputs = {}, .batch = batch, .height = height, .width = width, .compute = device->compute_type()};
-  piece_.emplace(device, models::make_plan(graph, request), read);
-  for (size_t i = 0; i < taps_.size(); ++i) tap_values_.push_back(full(device, piece_->output_shape(i), 0));
+  models::CompiledPiece piece(device, models::make_plan(graph, request), read);
+  for (size_t i = 0; i < taps_.size(); ++i) tap_values_.push_back(full(device, piece.output_shape(i), 0));
+  piece_.emplace(std::move(piece), std::vector<Tensor>{images_}, tap_values_, "frozen part");
 }
 
 void Rootstock::run(const float* images, int64_t n) {
   images_.rows(0, n).copy_from(images);
-  if (!piece_) return;
-  const void* input = images_.view().data;
-  std::vector<void*> outputs;
-  for (const Tensor& t : tap_values_) outputs.push_back(t.view().data);
-  piece_->run({&input, 1}, outputs);
+  run();
+}
+
+void Rootstock::run() {
+  if (piece_) piece_->run();
 }
 
 std::map<models::NodeId, Tensor> Rootstock::values(int64_t n) const {

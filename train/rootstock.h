@@ -19,18 +19,21 @@ class Rootstock {
 
   // Computes the values on the line for n images, NHWC on the host. Rows beyond n keep what they had.
   void run(const float* images, int64_t n);
+  // The same for what lies in images().
+  void run();
+  const Tensor& images() const { return images_; }
 
   // The values on the line, rows [0, n): always at the same addresses, as plans need.
   std::map<models::NodeId, Tensor> values(int64_t n) const;
 
   const Shape& image_shape() const { return images_.shape(); }  // [batch, height, width, channels]
-  const models::CompileReport* report() const { return piece_ ? &piece_->report() : nullptr; }
+  const models::CompileReport* report() const { return piece_ ? &piece_->piece().report() : nullptr; }
 
  private:
   Tensor images_;
   std::vector<models::NodeId> taps_;
   std::vector<Tensor> tap_values_;
-  std::optional<models::CompiledPiece> piece_;
+  std::optional<models::BoundPiece> piece_;
 };
 
 }  // namespace graft::train

@@ -2,6 +2,7 @@
 
 #include "core/ops.h"
 #include "core/tape.h"
+#include "models/shapes.h"
 
 namespace graft::train {
 
@@ -26,7 +27,7 @@ Scion::Scion(models::Network& network, const models::FreezePlan& freeze, const R
 StepPlan& Scion::training_plan(int64_t n) {
   if (const auto at = training_.find(n); at != training_.end()) return at->second;
   const auto given = rootstock_.values(n);
-  const Tensor labels = labels_of(n);
+  const Tensor targets = labels(n);
   Device& device = *network_.device();
 
   Recorder recorder(network_.device());
@@ -36,7 +37,7 @@ StepPlan& Scion::training_plan(int64_t n) {
                                      .random_state = state_.random_state,
                                      .given = given,
                                      .wanted = {network_.graph().outputs[0].node}});
-  const Tensor loss = ops::cross_entropy(walked.values[0], labels, {}, config_.label_smoothing);
+  const Tensor loss = ops::cross_entropy(walked.values[0], targets, {}, config_.label_smoothing);
   const FlatParameters& parameters = optimizer_.parameters();
   std::vector<Tensor> wrt;
   for (const TrainedParameter& p : parameters.entries()) wrt.push_back(p.used());
@@ -60,12 +61,13 @@ StepPlan& Scion::training_plan(int64_t n) {
   }
   device.run(FinishStepArgs{
       .flag = state_.flag, .step = state_.step, .random_state = state_.random_state, .advance = kRandomBlocksPerStep});
-  return training_.emplace(n, StepPlan(recorder.finish(), {loss, walked.values[0]})).first->second;
+  StepPlan plan(recorder.finish(), {loss, walked.values[0]}, {.name = fmt::format("training step of {} images", n)});
+  return training_.emplace(n, std::move(plan)).first->second;
 }
 
-Scion::Result Scion::step(const std::vector<int64_t>& labels, double learning_rate) {
-  const auto n = static_cast<int64_t>(labels.size());
-  labels_of(n).assign(std::span<const int64_t>(labels));
+Scion::Result Scion::step(const std::vector<int64_t>& classes, double learning_rate) {
+  const auto n = static_cast<int64_t>(classes.size());
+  labels(n).assign(std::span<const int64_t>(classes));
   state_.learning_rate.assign(std::span<const double>(&learning_rate, 1));
   StepPlan& plan = training_plan(n);
   plan.execute();
@@ -75,26 +77,33 @@ Scion::Result Scion::step(const std::vector<int64_t>& labels, double learning_ra
 void Scion::compile() {
   const Shape& images = rootstock_.image_shape();
   const models::Graph& graph = network_.graph();
-  compiled_.emplace(answering(), models::make_plan(graph, {.taps = {graph.outputs[0].node},
-                                                           .inputs = freeze_.taps,
-                                                           .batch = images[0],
-                                                           .height = images[1],
-                                                           .width = images[2],
-                                                           .compute = network_.compute()}));
-  logits_ = empty(network_.device(), compiled_->output_shape(0));
+  models::CompiledPiece piece(answering(), models::make_plan(graph, {.taps = {graph.outputs[0].node},
+                                                                     .inputs = freeze_.taps,
+                                                                     .batch = images[0],
+                                                                     .height = images[1],
+                                                                     .width = images[2],
+                                                                     .compute = network_.compute()}));
+  const auto given = rootstock_.values(images[0]);
+  std::vector<Tensor> inputs;
+  for (const models::NodeId tap : freeze_.taps) inputs.push_back(given.at(tap));
+  const Tensor logits = empty(network_.device(), piece.output_shape(0));
+  compiled_.emplace(std::move(piece), inputs, std::vector<Tensor>{logits}, "trained part, predicting");
 }
 
-Scion::Result Scion::predict(const std::vector<int64_t>& labels) {
-  const auto n = static_cast<int64_t>(labels.size());
+Scion::Result Scion::predict(const std::vector<int64_t>& classes) {
+  const auto n = static_cast<int64_t>(classes.size());
   if (!compiled_) compile();
-  const auto given = rootstock_.values(rootstock_.image_shape()[0]);
-  std::vector<const void*> inputs;
-  for (const models::NodeId tap : freeze_.taps) inputs.push_back(given.at(tap).view().data);
-  void* output = logits_.view().data;
-  compiled_->run(inputs, {&output, 1});  // rows beyond n are computed and not looked at
-  const Tensor logits = logits_.rows(0, n);
-  labels_of(n).assign(std::span<const int64_t>(labels));
-  return {ops::cross_entropy(logits, labels_of(n), {}, config_.label_smoothing).item(), logits.to_vector<float>()};
+  compiled_->run();  // rows beyond n are computed and not looked at
+  const Tensor logits = compiled_->outputs()[0].rows(0, n);
+  labels(n).assign(std::span<const int64_t>(classes));
+  return {ops::cross_entropy(logits, labels(n), {}, config_.label_smoothing).item(), logits.to_vector<float>()};
+}
+
+Shape Scion::logits_shape() const {
+  const Shape& images = rootstock_.image_shape();
+  const models::Graph& graph = network_.graph();
+  const auto answer = static_cast<size_t>(graph.outputs[0].node);
+  return models::infer_shapes(graph, images[0], images[1], images[2])[answer];
 }
 
 const StepPlanStatistics& Scion::statistics(int64_t n) { return training_plan(n).statistics(); }

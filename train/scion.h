@@ -27,11 +27,17 @@ class Scion {
     std::vector<float> logits;  // [n, classes], before the step moved anything
   };
 
-  // One step on the rootstock's first labels.size() images. Nothing moves when it is not finite: see StepState::flag.
-  Result step(const std::vector<int64_t>& labels, double learning_rate);
+  // One step on the rootstock's first classes.size() images, which are of these classes. Nothing moves when it is not
+  // finite: see StepState::flag.
+  Result step(const std::vector<int64_t>& classes, double learning_rate);
+
+  // What such a step executes: the loss and the logits are its results. Recorded now if it was not yet.
+  StepPlan& training_plan(int64_t n);
+  Tensor labels(int64_t n) const { return labels_.rows(0, n); }
+  Shape logits_shape() const;  // of a full batch
 
   // The same loss and logits in inference mode, without a step.
-  Result predict(const std::vector<int64_t>& labels);
+  Result predict(const std::vector<int64_t>& classes);
 
   // The network that predicts and is worth saving: with the average of its weights where one is made.
   const models::Network& answering() const { return averaged_ ? *averaged_ : network_; }
@@ -40,9 +46,7 @@ class Scion {
   const StepPlanStatistics& statistics(int64_t n);
 
  private:
-  StepPlan& training_plan(int64_t n);
   void compile();
-  Tensor labels_of(int64_t n) const { return labels_.rows(0, n); }
 
   models::Network& network_;
   const models::FreezePlan& freeze_;
@@ -52,9 +56,8 @@ class Scion {
   std::optional<models::Network> averaged_;
   StepState& state_;
   Tensor labels_;
-  std::map<int64_t, StepPlan> training_;           // by number of images
-  std::optional<models::CompiledPiece> compiled_;  // for a full batch; made when it is first needed
-  Tensor logits_;                                  // of the piece
+  std::map<int64_t, StepPlan> training_;        // by number of images
+  std::optional<models::BoundPiece> compiled_;  // for a full batch; made when it is first needed
 };
 
 }  // namespace graft::train
