@@ -10,6 +10,7 @@
 #include "train/made_by.h"
 #include "train/schedule.h"
 #include "train/step_memory.h"
+#include "train/step_queue.h"
 
 namespace graft::train {
 
@@ -70,6 +71,7 @@ struct Trainer::Parts {
         rootstock(o.model.graph, freeze, o.device, largest_batch(o), o.model.preprocessing.crop,
                   o.model.preprocessing.crop, o.from ? o.from->reader() : models::ReadWeights{}),
         scion(network, freeze, rootstock, o.config, optimizer, step),
+        steps(rootstock, scion, step),
         train_loader(*o.train, loader_options(o, true)),
         validation_loader(*o.validation, loader_options(o, false)) {}
 
@@ -96,6 +98,7 @@ struct Trainer::Parts {
   StepState step;
   Rootstock rootstock;
   Scion scion;
+  StepQueue steps;
   io::Loader train_loader, validation_loader;
   Metrics training;
   Clock::time_point epoch_start = Clock::now(), last_save = Clock::now();
@@ -154,7 +157,7 @@ TrainPlanReport Trainer::report() {
 }
 
 void Trainer::begin() {
-  if (!begun_) save(true);  // else a kill before the first save would leave an earlier run's checkpoint to resume
+  if (!begun_) save();  // else a kill before the first save would leave an earlier run's checkpoint to resume
   begun_ = true;
 }
 
@@ -170,7 +173,7 @@ TrainOutcome Trainer::run(const TrainEvents& events) {
     }
   }
   if (outcome_.end == TrainEnd::diverged && state_.best_epoch == 0) write_output();
-  save(true);
+  save();
   outcome_.history = state_.history;
   outcome_.best_epoch = state_.best_epoch;
   return outcome_;
@@ -186,32 +189,44 @@ bool Trainer::train_epoch(const TrainEvents& events) {
   Parts& p = *parts_;
   p.epoch_start = Clock::now();
   const int64_t steps_per_epoch = p.train_loader.batches();
-  const auto of_images = static_cast<int64_t>(options_.train->samples.size());
   io::Batch batch;
   while (true) {
     if (stop_requested()) {
-      outcome_.end = TrainEnd::interrupted;
+      if (finish_steps(0, events)) outcome_.end = TrainEnd::interrupted;
       return false;
     }
     const int64_t place = place_in_schedule(p.train_loader.state(), options_.config.batch, steps_per_epoch);
     const bool more = p.train_loader.next(batch);
     report_skipped(batch, state_.skipped_train, events);
-    if (!more) return true;
-    p.rootstock.run(batch.images.data(), batch.size);
-    const auto result = p.scion.step(batch.labels, learning_rate(options_.config, place, steps_per_epoch));
-    if (p.step.flag.item() != 0) {  // nothing has moved; the state is that of the step before
+    if (!more) return finish_steps(0, events);
+    p.steps.push(batch, learning_rate(options_.config, place, steps_per_epoch), p.train_loader.state());
+    const bool save_now = save_is_due();  // what is saved is the state after all steps that were queued
+    if (!finish_steps(save_now ? 0 : p.steps.depth() - 1, events)) return false;
+    if (save_now) save();
+  }
+}
+
+// Accounts for the oldest steps under way, until there are `left`. False: one of them diverged, and nothing has moved
+// since the step before it.
+bool Trainer::finish_steps(size_t left, const TrainEvents& events) {
+  Parts& p = *parts_;
+  while (p.steps.under_way() > left) {
+    const StepQueue::Finished step = p.steps.pop();
+    if (step.diverged) {
+      while (p.steps.under_way() > 0) p.steps.pop();  // behind it the flag was up
       outcome_.end = TrainEnd::diverged;
       outcome_.diverged_step = static_cast<int64_t>(p.step.step.item()) + 1;
       return false;
     }
-    p.training.add(result.logits, batch.labels, result.loss);
-    state_.loader = p.train_loader.state();
+    p.training.add(step.result.logits, step.labels, step.result.loss);
+    state_.loader = step.after;
     state_.sums = p.training.sums();
     if (events.progress)
       events.progress({"train", static_cast<int64_t>(state_.history.size()) + 1, options_.config.epochs,
-                       p.training.images(), of_images, p.training.loss(), p.training.top1()});
-    save(false);
+                       p.training.images(), static_cast<int64_t>(options_.train->samples.size()), p.training.loss(),
+                       p.training.top1()});
   }
+  return true;
 }
 
 bool Trainer::finish_epoch(const TrainEvents& events) {
@@ -267,13 +282,14 @@ bool Trainer::finish_epoch(const TrainEvents& events) {
   state_.loader = p.train_loader.state();
   state_.sums = {};
   if (events.epoch) events.epoch(record, seconds_since(p.epoch_start), best);
-  save(false);
+  if (save_is_due()) save();
   return true;
 }
 
-void Trainer::save(bool now) {
+bool Trainer::save_is_due() const { return seconds_since(parts_->last_save) >= options_.checkpoint_seconds; }
+
+void Trainer::save() {
   Parts& p = *parts_;
-  if (!now && seconds_since(p.last_save) < options_.checkpoint_seconds) return;
   save_checkpoint(checkpoint_path(options_.output), options_.config, state_, p.network, p.freeze, p.optimizer, p.step);
   p.last_save = Clock::now();
 }

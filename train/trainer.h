@@ -84,8 +84,10 @@ class Trainer {
   struct Parts;
   bool train_epoch(const TrainEvents& events);   // false: stopped inside it
   bool finish_epoch(const TrainEvents& events);  // the same
+  bool finish_steps(size_t left, const TrainEvents& events);
   static void report_skipped(const io::Batch& batch, std::set<std::string>& known, const TrainEvents& events);
-  void save(bool now);
+  bool save_is_due() const;
+  void save();  // while no step is under way
   void write_output();
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
 
