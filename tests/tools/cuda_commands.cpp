@@ -13,11 +13,12 @@ namespace {
 
 using Catch::Contains;
 
-Outcome on_gpu(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
+Outcome on_gpu(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
+               const std::string& capture = "GRAFT_CAPTURE=1") {
   return run_graft(arguments, {.folder = folder,
                                .patience = std::chrono::seconds(300),
                                .environment = {std::string("LD_LIBRARY_PATH=") + GRAFT_STUB_DRIVER,
-                                               std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN}});
+                                               std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN, capture}});
 }
 
 nlohmann::json last_line(const std::string& text) { return lines_of(text).back(); }
@@ -63,25 +64,24 @@ TEST_CASE("predict, evaluate and features on the GPU say what they say on the CP
   CHECK(std::filesystem::file_size(folder / "gpu.npy") > 6 * 8 * 4);
 }
 
-TEST_CASE("training on the GPU learns, stops, goes on and is the same each time, in f32 and in bf16") {
+TEST_CASE("training on the GPU learns and is the same each time, captured or not, in f32 and in bf16") {
   for (const char* precision : {"f32", "bf16"}) {
     INFO(precision);
     const TemporaryFolder folder;
     make_squares(folder / "squares", 6);
     write_tiny_model(folder / "tiny.h5", {"a", "b"});
-    const auto train = [&](const std::string& output, int epochs, std::vector<std::string> more = {}) {
-      std::vector<std::string> arguments = {
+    const auto train = [&](const std::string& output, int epochs, const std::string& capture) {
+      const std::vector<std::string> arguments = {
           "train",       "squares", "--from", "tiny.h5", "-o",      output, "--epochs", std::to_string(epochs),
           "--batch",     "4",       "--lr",   "0.05",    "--train", "*",    "--device", "cuda",
           "--precision", precision, "--json"};
-      arguments.insert(arguments.end(), more.begin(), more.end());
-      const auto run = on_gpu(arguments, folder.path());
+      const auto run = on_gpu(arguments, folder.path(), capture);
       INFO(run.err);
       REQUIRE(run.code == 0);
       return lines_of(run.out);
     };
-    const auto lines = train("first.h5", 4);
-    train("second.h5", 4);
+    const auto lines = train("first.h5", 4, "GRAFT_CAPTURE=1");
+    train("second.h5", 4, "GRAFT_CAPTURE=0");
     CHECK(read_file(folder / "first.h5") == read_file(folder / "second.h5"));
     CHECK(lines[0]["config"]["precision"] == precision);
     double first = 0, last = 0;

@@ -1,68 +1,17 @@
 #include "train/trainer.h"
 
-#include <png.h>
-
 #include <catch2/catch.hpp>
 #include <fstream>
-#include <iterator>
 
-#include "contract/philox.h"
-#include "tests/support/devices.h"
-#include "tests/support/temporary_folder.h"
-#include "tests/train/tiny_graph.h"
+#include "tests/train/noise_photos.h"
 
 using namespace graft;
 using namespace graft::train;
-
-namespace {
-
-// Photos of noise, `count` of each of two classes: nothing can be learned of them, so accuracy goes up and down.
-io::Dataset write_noise(const std::filesystem::path& root, uint64_t seed, int count) {
-  io::Dataset dataset{root, {"a", "b"}, {}, {}};
-  std::filesystem::create_directories(root);
-  for (int i = 0; i < 2 * count; ++i) {
-    std::vector<uint8_t> rgb(16 * 16 * 3);
-    for (size_t p = 0; p < rgb.size(); ++p)
-      rgb[p] = static_cast<uint8_t>(philox(seed, p, static_cast<uint64_t>(i)).word[0]);
-    png_image image{};
-    image.version = PNG_IMAGE_VERSION;
-    image.width = image.height = 16;
-    image.format = PNG_FORMAT_RGB;
-    const std::string file = std::to_string(i) + ".png";
-    REQUIRE(png_image_write_to_file(&image, (root / file).c_str(), 0, rgb.data(), 0, nullptr));
-    dataset.samples.push_back({file, i % 2});
-  }
-  return dataset;
-}
-
-struct Photos {
-  test::TemporaryFolder folder;
-  io::Dataset train = write_noise(folder / "train", 1, 6), validation = write_noise(folder / "validation", 2, 8);
-
-  TrainOptions options(const std::string& output) const {
-    ModelInfo model{.graph = test::tiny_graph(2), .classes = {"a", "b"}};
-    model.preprocessing.resize = model.preprocessing.crop = 16;
-    TrainConfig config{.model = "tiny", .classes = {"a", "b"}, .seed = 3, .epochs = 3, .batch = 4};
-    config.learning_rate = 0.03;
-    return {.device = test::reference_device(),
-            .model = model,
-            .train = &train,
-            .validation = &validation,
-            .config = config,
-            .output = folder / output};
-  }
-};
-
-std::string bytes_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  REQUIRE(file);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-}  // namespace
+using graft::test::bytes_of;
+using graft::test::NoisePhotos;
 
 TEST_CASE("the best epoch is the one with the best accuracy") {
-  const Photos photos;
+  const NoisePhotos photos;
   TrainOptions options = photos.options("best.h5");
   options.config.epochs = 8;
   const TrainOutcome outcome = Trainer(options).run({});
@@ -77,7 +26,7 @@ TEST_CASE("the best epoch is the one with the best accuracy") {
 }
 
 TEST_CASE("the trainer decays weights alone") {
-  const Photos photos;
+  const NoisePhotos photos;
   const auto after_one_step = [&](double decay) {
     TrainOptions options = photos.options(decay > 0 ? "decayed.h5" : "plain.h5");
     options.config.epochs = 1;
@@ -96,7 +45,7 @@ TEST_CASE("the trainer decays weights alone") {
 }
 
 TEST_CASE("a batch larger than the data set costs what all photos at once cost") {
-  const Photos photos;
+  const NoisePhotos photos;
   const auto peak_of_batch = [&](int64_t batch) {
     TrainOptions options = photos.options("out.h5");
     options.config.epochs = 1;
@@ -108,7 +57,7 @@ TEST_CASE("a batch larger than the data set costs what all photos at once cost")
 }
 
 TEST_CASE("a run that is stopped within an epoch goes on to the same bytes") {
-  const Photos photos;
+  const NoisePhotos photos;
   const auto check = [&](const TrainConfig& config) {
     TrainOptions whole = photos.options("whole.h5");
     whole.config = config;
@@ -136,7 +85,7 @@ TEST_CASE("a run that is stopped within an epoch goes on to the same bytes") {
 }
 
 TEST_CASE("what is saved is the average of the weights, if one is made") {
-  const Photos photos;
+  const NoisePhotos photos;
   for (const double ema : {0.0, 0.5}) {
     TrainOptions options = photos.options("out.h5");
     options.config.epochs = 1;
@@ -156,7 +105,7 @@ TEST_CASE("what is saved is the average of the weights, if one is made") {
 }
 
 TEST_CASE("a run that dies before its first checkpoint is due is resumed, not the one it replaces") {
-  const Photos photos;
+  const NoisePhotos photos;
   const TrainOptions options = photos.options("out.h5");
   Trainer(options).run({});
   const std::string whole = bytes_of(options.output);
@@ -171,7 +120,7 @@ TEST_CASE("a run that dies before its first checkpoint is due is resumed, not th
 }
 
 TEST_CASE("half files of a run that died go when the next one starts") {
-  const Photos photos;
+  const NoisePhotos photos;
   const TrainOptions options = photos.options("out.h5");
   for (const char* name : {"out.h5.tmp-0123abcd", "out.last.h5.tmp-89abcdef", "out.h5.tmp-notastage"})
     std::ofstream(photos.folder / name) << "half";
@@ -182,7 +131,7 @@ TEST_CASE("half files of a run that died go when the next one starts") {
 }
 
 TEST_CASE("photos that cannot be read shorten an epoch, not the schedule") {
-  const Photos photos;
+  const NoisePhotos photos;
   for (const char* file : {"0.png", "3.png", "4.png", "7.png"})
     std::ofstream(photos.folder / "train" / file) << "no PNG";
   const auto parameters_after = [&](int64_t epochs) {
