@@ -92,6 +92,22 @@ TEST_CASE("a captured run that is stopped within an epoch, or saves after each s
   CHECK(cuda_on_host::take_findings().empty());
 }
 
+TEST_CASE("a captured run that dies is resumed where it was saved, with the state of finished steps alone") {
+  const NoisePhotos photos;
+  const Run whole = run(options_of(photos, "whole.h5"));
+  TrainOptions parts = options_of(photos, "parts.h5");
+  parts.checkpoint_seconds = 0;
+  const auto die = [](const TrainProgress& p) {
+    if (p.epoch == 2 && p.images == 12 && std::string(p.phase) == "train") throw std::runtime_error("died");
+  };
+  CHECK_THROWS_WITH(Trainer(parts).run({.progress = die, .epoch = {}, .skipped = {}}), "died");
+  parts.resume = true;
+  const Run resumed = run(parts);
+  CHECK(resumed.images.front() == 12);  // the step that was not saved, and no other, comes again
+  CHECK(resumed.model == whole.model);
+  CHECK(resumed.checkpoint == whole.checkpoint);
+}
+
 TEST_CASE("a run that diverges names the step and keeps the state before it, read late or at once") {
   const NoisePhotos photos;
   const auto diverge = [&](const std::string& output, const std::function<void(Backend*)>& change) {
@@ -108,5 +124,6 @@ TEST_CASE("a run that diverges names the step and keeps the state before it, rea
   CHECK(late.outcome.end == TrainEnd::diverged);
   CHECK(late.outcome.diverged_in == DivergedIn::training);
   CHECK(late.outcome.diverged_step == at_once.outcome.diverged_step);
+  CHECK(late.outcome.diverged_step > 1);
   check_same(late, at_once);
 }
