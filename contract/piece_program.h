@@ -30,7 +30,7 @@ struct PackedConstant {
   int32_t buffer = 0, call = -1;  // -1: the order of memory
   Shape shape;
   DType dtype = DType::none;
-  int64_t offset = 0;
+  int64_t offset = 0, bytes = 0;
 
   friend bool operator==(const PackedConstant&, const PackedConstant&) = default;
 };
@@ -68,7 +68,7 @@ class PieceProgram {
   // Gives a constant `bytes` of the packed weights.
   void pack(int32_t buffer, int32_t call, int64_t bytes) {
     ProgramBuffer& b = buffer_at(buffer);
-    packed.push_back({buffer, call, b.view.shape, b.view.dtype, packed_bytes});
+    packed.push_back({buffer, call, b.view.shape, b.view.dtype, packed_bytes, bytes});
     if (call < 0) b.offset = packed_bytes;
     packed_bytes += align_up(bytes);
   }
@@ -130,6 +130,7 @@ class PieceProgram {
   ProgramBuffer& buffer_at(int32_t number) { return buffers[static_cast<size_t>(number)]; }
   const ProgramBuffer& buffer_at(int32_t number) const { return buffers[static_cast<size_t>(number)]; }
 
+  void* self = nullptr;  // Backend::self
   std::vector<ProgramCall> calls;
   std::vector<ProgramBuffer> buffers;
   std::vector<PackedConstant> packed;  // in the order of pack

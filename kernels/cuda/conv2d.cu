@@ -38,30 +38,24 @@ __global__ __launch_bounds__(kGemmThreads, kGemmBlocks) void conv2d_kernel(Conv2
   store_results(results, a.cut, a.shape, block, a.out, [&](int64_t pixel) { return pixel * a.outputs + first; });
 }
 
-struct Conv2dPlan {
-  GemmShape shape;
-  GemmCut cut;
-  bool wide;
-  explicit Conv2dPlan(const Conv2dArgs& c) {
-    const Shape& weight = c.weight.shape;
-    shape = {.rows = c.y.shape.rows(),
-             .columns = weight[0] / c.conv.groups,
-             .depth = weight.count(1, 4),
-             .batches = c.conv.groups,
-             .results = c.y.numel()};
-    wide = weight[3] % 4 == 0;
-    cut = cut_of(shape, wide);
-  }
-};
+GemmPlan gemm_plan(const Conv2dArgs& c) {
+  const Shape& weight = c.weight.shape;
+  return {.shape = {.rows = c.y.shape.rows(),
+                    .columns = weight[0] / c.conv.groups,
+                    .depth = weight.count(1, 4),
+                    .batches = c.conv.groups,
+                    .results = c.y.numel()},
+          .wide = weight[3] % 4 == 0};
+}
 
 int64_t conv2d_workspace(const Conv2dArgs& c) {
   if (c.x.dtype != DType::f32) return conv2d_mma_workspace(c);
-  return Conv2dPlan(c).cut.workspace_bytes();
+  return gemm_plan(c).cut.workspace_bytes();
 }
 
 Status conv2d(CallContext& call, const Conv2dArgs& c) {
   if (!may_index(c.x.shape, c.weight.shape, c.conv)) return Status::unsupported;
-  const Conv2dPlan plan(c);
+  const GemmPlan plan = gemm_plan(c);
   Conv2dTiles tiles{.x = c.x.as<const float>(),
                     .weight = c.weight.as<const float>(),
                     .patches = patches_of(c.x.shape, c.y.shape, c.weight.shape, c.conv),

@@ -84,11 +84,8 @@ __global__ __launch_bounds__(kGemmThreads, kGemmBlocks) void conv2d_backward_dat
   });
 }
 
-struct Conv2dBackwardDataPlan {
+struct Conv2dBackwardDataPlan : GemmPlan {
   PhaseAxis h, w;
-  GemmShape shape;
-  GemmCut cut;
-  bool wide;
   explicit Conv2dBackwardDataPlan(const Conv2dBackwardDataArgs& c) {
     const Shape &dx = c.dx.shape, &dy = c.dy.shape, &weight = c.weight.shape;
     const Conv2dParams& p = c.conv;

@@ -40,30 +40,25 @@ __global__ __launch_bounds__(kGemmThreads,
                 [&](int64_t output) { return (first + output) * a.shape.columns; });
 }
 
-struct Conv2dBackwardWeightPlan {
-  GemmShape shape;
-  GemmCut cut;
-  bool wide;
-  explicit Conv2dBackwardWeightPlan(const Conv2dBackwardWeightArgs& c) {
-    const Shape& weight = c.dweight.shape;
-    shape = {.rows = weight[0] / c.conv.groups,
-             .columns = weight.count(1, 4),
-             .depth = c.dy.shape.rows(),
-             .batches = c.conv.groups,
-             .results = weight.numel()};
-    wide = weight[3] % 4 == 0 && shape.rows % 4 == 0;
-    cut = cut_of(shape, wide);
-  }
-};
+GemmPlan gemm_plan(const Conv2dBackwardWeightArgs& c) {
+  const Shape& weight = c.dweight.shape;
+  const int64_t outputs = weight[0] / c.conv.groups;
+  return {.shape = {.rows = outputs,
+                    .columns = weight.count(1, 4),
+                    .depth = c.dy.shape.rows(),
+                    .batches = c.conv.groups,
+                    .results = weight.numel()},
+          .wide = weight[3] % 4 == 0 && outputs % 4 == 0};
+}
 
 int64_t conv2d_backward_weight_workspace(const Conv2dBackwardWeightArgs& c) {
   if (c.x.dtype != DType::f32) return conv2d_backward_weight_mma_workspace(c);
-  return Conv2dBackwardWeightPlan(c).cut.workspace_bytes();
+  return gemm_plan(c).cut.workspace_bytes();
 }
 
 Status conv2d_backward_weight(CallContext& call, const Conv2dBackwardWeightArgs& c) {
   if (!may_index(c.x.shape, c.dweight.shape, c.conv)) return Status::unsupported;
-  const Conv2dBackwardWeightPlan plan(c);
+  const GemmPlan plan = gemm_plan(c);
   Conv2dBackwardWeightTiles tiles{.x = c.x.as<const float>(),
                                   .dy = c.dy.as<const float>(),
                                   .patches = patches_of(c.x.shape, c.dy.shape, c.dweight.shape, c.conv),

@@ -72,6 +72,13 @@ inline GemmCut cut_of(const GemmShape& shape, bool wide) {
   return cut;
 }
 
+// What follows from the shapes of a call alone: the workspace's size is asked for before there is memory.
+struct GemmPlan {
+  GemmShape shape;
+  bool wide = false;
+  GemmCut cut = cut_of(shape, wide);
+};
+
 // y = act(Σ_s planes[s] + bias + residual), s in order; y has rows of `columns`.
 template <typename T>
 Status add_slabs(CallContext& call, const GemmCut& cut, int64_t columns, const Epilogue<T>& out);

@@ -64,26 +64,21 @@ __global__ __launch_bounds__(kGemmThreads, kGemmBlocks) void matmul_kernel(Matmu
   store_results(results, m.cut, m.shape, block, m.out, [&](int64_t i) { return i * m.shape.columns; });
 }
 
-// What follows from the shapes: the workspace's size is asked for before there is memory.
-struct MatmulPlan {
-  GemmShape shape;
-  GemmCut cut;
-  bool wide;
-  explicit MatmulPlan(const MatmulArgs& m) {
-    shape.rows = m.y.shape[0], shape.columns = m.y.shape[1], shape.depth = m.a.shape[m.transpose_a ? 0 : 1];
-    shape.results = m.y.numel();
-    wide = m.a.shape[1] % 4 == 0 && m.b.shape[1] % 4 == 0;
-    cut = cut_of(shape, wide);
-  }
-};
+GemmPlan gemm_plan(const MatmulArgs& m) {
+  return {.shape = {.rows = m.y.shape[0],
+                    .columns = m.y.shape[1],
+                    .depth = m.a.shape[m.transpose_a ? 0 : 1],
+                    .results = m.y.numel()},
+          .wide = m.a.shape[1] % 4 == 0 && m.b.shape[1] % 4 == 0};
+}
 
 int64_t matmul_workspace(const MatmulArgs& m) {
   if (m.a.dtype != DType::f32) return matmul_mma_workspace(m);
-  return MatmulPlan(m).cut.workspace_bytes();
+  return gemm_plan(m).cut.workspace_bytes();
 }
 
 Status matmul(CallContext& call, const MatmulArgs& m) {
-  const MatmulPlan plan(m);
+  const GemmPlan plan = gemm_plan(m);
   const auto *a = m.a.as<const float>(), *b = m.b.as<const float>(), *bias = m.bias.as<const float>();
   const int64_t a_row = m.a.shape[1], b_row = m.b.shape[1];
   const bool ta = m.transpose_a != 0, tb = m.transpose_b != 0;

@@ -133,13 +133,14 @@ __device__ inline void store_shared(T* address, const Vector<T, N>& v GRAFT_SITE
 }
 template <typename T>
 __device__ inline T load_shared(const T* address GRAFT_SITE) {
-  GRAFT_NOTE(shared, address, sizeof(T));
-  return *address;
+  return load_shared<1>(address GRAFT_PASS_SITE).at[0];
 }
 template <typename T>
 __device__ inline void store_shared(T* address, T value GRAFT_SITE) {
-  GRAFT_NOTE(shared, address, sizeof(T));
-  *address = value;
+  store_shared(
+      address, Vector<T, 1> {
+        { value }
+      } GRAFT_PASS_SITE);
 }
 
 // For launchers: do all these begin on a 16-byte border? (Absent ones do.)

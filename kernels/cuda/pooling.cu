@@ -50,6 +50,16 @@ struct PoolAxis {
   __device__ unsigned tap(int64_t o, int64_t i) const { return static_cast<unsigned>(i - o * stride + pad); }
 };
 
+// Where a thread's vector lies: channel c of pixel (h, w) of an image.
+struct Place {
+  int64_t n, h, w, c;
+};
+template <int kN>
+__device__ inline Place place_of(int64_t thread, int64_t channels, int64_t height, int64_t width) {
+  const int64_t wide = channels / kN, pixel = thread / wide;
+  return {pixel / width / height, pixel / width % height, pixel % width, thread % wide * kN};
+}
+
 struct Pooling {
   PoolAxis rows, columns;
   int64_t channels = 0, threads = 0;  // C; vectors of the output (forward) or of dx (backward)
@@ -64,17 +74,25 @@ struct Pooling {
   __device__ unsigned number(int64_t oh, int64_t ow, int64_t ih, int64_t iw) const {
     return rows.tap(oh, ih) * static_cast<unsigned>(columns.taps) + columns.tap(ow, iw);
   }
-};
 
-// Where a thread's vector lies: channel c of pixel (h, w) of an image.
-struct Place {
-  int64_t n, h, w, c;
+  // visit(ih, iw, at) for each pixel in the window of an output's place, in row order; its vector begins at `at`.
+  template <typename Visit>
+  __device__ void in_window(const Place& y, const Visit& visit) const {
+    const int64_t bottom = rows.end(y.h), left = columns.begin(y.w), right = columns.end(y.w);
+    for (int64_t ih = rows.begin(y.h); ih < bottom; ++ih)
+      for (int64_t iw = left; iw < right; ++iw)
+        visit(ih, iw, ((y.n * rows.input + ih) * columns.input + iw) * channels + y.c);
+  }
+  // visit(oh, ow, at) for each output whose window holds a place of dx, in row order.
+  template <typename Visit>
+  __device__ void windows_over(const Place& x, const Visit& visit) const {
+    const int64_t bottom = rows.end_over(x.h), left = columns.first_over(x.w), right = columns.end_over(x.w);
+    for (int64_t oh = rows.first_over(x.h); oh < bottom; ++oh)
+#pragma unroll 1  // one window or a few; four at once take twice the registers
+      for (int64_t ow = left; ow < right; ++ow)
+        visit(oh, ow, ((x.n * rows.output + oh) * columns.output + ow) * channels + x.c);
+  }
 };
-template <int kN>
-__device__ inline Place place_of(int64_t thread, int64_t channels, int64_t height, int64_t width) {
-  const int64_t wide = channels / kN, pixel = thread / wide;
-  return {pixel / width / height, pixel / width % height, pixel % width, thread % wide * kN};
-}
 
 // ---- maximum
 
@@ -83,20 +101,18 @@ template <typename T, int kN>
 __global__ __launch_bounds__(kThreads) void max_pool_kernel(const T* x, T* y, uint8_t* index, Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
-  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
-  const int64_t top = p.rows.begin(h), bottom = p.rows.end(h), left = p.columns.begin(w), right = p.columns.end(w);
+  const Place place = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
   Vector<float, kN> best = {};
   Vector<uint8_t, kN> winner = {};
-  for (int64_t ih = top; ih < bottom; ++ih)
-    for (int64_t iw = left; iw < right; ++iw) {
-      const Vector<float, kN> pixel =
-          load_floats<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
-      const auto number = static_cast<uint8_t>(p.number(h, w, ih, iw));
-      const bool first = ih == top && iw == left;
-      for (int k = 0; k < kN; ++k)
-        if (first || pixel.at[k] > best.at[k] || (pixel.at[k] != pixel.at[k] && best.at[k] == best.at[k]))
-          best.at[k] = pixel.at[k], winner.at[k] = number;
-    }
+  bool first = true;
+  p.in_window(place, [&](int64_t ih, int64_t iw, int64_t at) {
+    const Vector<float, kN> pixel = load_floats<kN>(x + at, p.aligned);
+    const auto number = static_cast<uint8_t>(p.number(place.h, place.w, ih, iw));
+    for (int k = 0; k < kN; ++k)
+      if (first || pixel.at[k] > best.at[k] || (pixel.at[k] != pixel.at[k] && best.at[k] == best.at[k]))
+        best.at[k] = pixel.at[k], winner.at[k] = number;
+    first = false;
+  });
   store_floats(y + thread * kN, best, p.aligned);
   if (index != nullptr) store_vector(index + thread * kN, winner, p.aligned);
 }
@@ -107,17 +123,14 @@ __global__ __launch_bounds__(kThreads) void max_pool_backward_kernel(const T* dy
                                                                      Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
-  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
-  const int64_t bottom = p.rows.end_over(h), left = p.columns.first_over(w), right = p.columns.end_over(w);
+  const Place place = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
   Vector<float, kN> sum = {};
-  for (int64_t oh = p.rows.first_over(h); oh < bottom; ++oh)
-    for (int64_t ow = left; ow < right; ++ow) {
-      const int64_t at = ((n * p.rows.output + oh) * p.columns.output + ow) * p.channels + c;
-      const Vector<uint8_t, kN> winner = load_vector<kN>(index + at, p.aligned);
-      const Vector<float, kN> g = load_floats<kN>(dy + at, p.aligned);
-      const unsigned self = p.number(oh, ow, h, w);
-      for (int k = 0; k < kN; ++k) sum.at[k] += winner.at[k] == self ? g.at[k] : 0.0f;
-    }
+  p.windows_over(place, [&](int64_t oh, int64_t ow, int64_t at) {
+    const Vector<uint8_t, kN> winner = load_vector<kN>(index + at, p.aligned);
+    const Vector<float, kN> g = load_floats<kN>(dy + at, p.aligned);
+    const unsigned self = p.number(oh, ow, place.h, place.w);
+    for (int k = 0; k < kN; ++k) sum.at[k] += winner.at[k] == self ? g.at[k] : 0.0f;
+  });
   store_floats(dx + thread * kN, sum, p.aligned);
 }
 
@@ -127,16 +140,13 @@ template <typename T, int kN>
 __global__ __launch_bounds__(kThreads) void mean_pool_kernel(const T* x, T* y, Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
-  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
-  const int64_t bottom = p.rows.end(h), left = p.columns.begin(w), right = p.columns.end(w);
+  const Place place = place_of<kN>(thread, p.channels, p.rows.output, p.columns.output);
   Vector<float, kN> sum = {};
-  for (int64_t ih = p.rows.begin(h); ih < bottom; ++ih)
-    for (int64_t iw = left; iw < right; ++iw) {
-      const Vector<float, kN> pixel =
-          load_floats<kN>(x + ((n * p.rows.input + ih) * p.columns.input + iw) * p.channels + c, p.aligned);
-      for (int k = 0; k < kN; ++k) sum.at[k] += pixel.at[k];
-    }
-  const float pixels = p.pixels(h, w);
+  p.in_window(place, [&](int64_t, int64_t, int64_t at) {
+    const Vector<float, kN> pixel = load_floats<kN>(x + at, p.aligned);
+    for (int k = 0; k < kN; ++k) sum.at[k] += pixel.at[k];
+  });
+  const float pixels = p.pixels(place.h, place.w);
   for (int k = 0; k < kN; ++k) sum.at[k] /= pixels;
   store_floats(y + thread * kN, sum, p.aligned);
 }
@@ -176,17 +186,13 @@ template <typename T, int kN>
 __global__ __launch_bounds__(kThreads, 2) void mean_pool_backward_kernel(const T* dy, T* dx, Pooling p) {
   const int64_t thread = thread_index();
   if (thread >= p.threads) return;
-  const auto [n, h, w, c] = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
-  const int64_t bottom = p.rows.end_over(h), left = p.columns.first_over(w), right = p.columns.end_over(w);
+  const Place place = place_of<kN>(thread, p.channels, p.rows.input, p.columns.input);
   Vector<float, kN> sum = {};
-  for (int64_t oh = p.rows.first_over(h); oh < bottom; ++oh)
-#pragma unroll 1  // one window or a few; four at once take twice the registers
-    for (int64_t ow = left; ow < right; ++ow) {
-      const int64_t at = ((n * p.rows.output + oh) * p.columns.output + ow) * p.channels + c;
-      const Vector<float, kN> g = load_floats<kN>(dy + at, p.aligned);
-      const float share = 1 / p.pixels(oh, ow);
-      for (int k = 0; k < kN; ++k) sum.at[k] += g.at[k] * share;
-    }
+  p.windows_over(place, [&](int64_t oh, int64_t ow, int64_t at) {
+    const Vector<float, kN> g = load_floats<kN>(dy + at, p.aligned);
+    const float share = 1 / p.pixels(oh, ow);
+    for (int k = 0; k < kN; ++k) sum.at[k] += g.at[k] * share;
+  });
   store_floats(dx + thread * kN, sum, p.aligned);
 }
 
