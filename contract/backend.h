@@ -68,7 +68,8 @@ struct DeviceFunctions {
   // called and described afterwards. Optional: absent where it would change nothing.
   Status (*allow_tf32)(void* self, bool allow) = nullptr;
 
-  const char* (*last_error)(void* self) = nullptr;   // text for the last device_error on this thread
+  // Text for the last device_error or out_of_memory on this thread; empty where the status says it all.
+  const char* (*last_error)(void* self) = nullptr;
   const char* (*description)(void* self) = nullptr;  // "AVX-512, 2 threads"
 
   // What of this machine chose the last bits of a result: "avx512". Never the threads. Optional: absent where nothing
@@ -98,6 +99,7 @@ struct ExecuteArgs {
   void* arena = nullptr;           // one for each execution under way at the same time
   void* const* buffers = nullptr;  // by buffer number: addresses of inputs and outputs
   const char** kernels = nullptr;  // out, optional: a name for each call of the piece; nullptr: fused away
+  int32_t* failed = nullptr;       // out, optional: the call that an execution which fails came to
 };
 
 struct CompileFunctions {

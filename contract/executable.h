@@ -77,6 +77,7 @@ struct ProgramFunctions {
     if (e == nullptr || args == nullptr || !program_of(e)->ready(*args)) return Status::invalid_argument;
     const Program& p = *program_of(e);
     for (size_t at = 0; at < p.calls.size(); ++at) {
+      if (args->failed != nullptr) *args->failed = static_cast<int32_t>(at);
       ProgramCall call = p.calls[at];
       CallContext context{.self = p.self, .stream = stream};
       if (const Status s = p.bind(*args, call, context); s != Status::ok) return s;

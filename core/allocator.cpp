@@ -2,10 +2,38 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "core/error.h"
 
 namespace graft {
+
+namespace {
+
+struct MemoryUse {
+  const char* kind = "tensors";
+  std::string name;
+};
+MemoryUse& use_of_this_thread() {
+  thread_local MemoryUse use;
+  return use;
+}
+
+std::string as_text(int64_t bytes) {
+  const auto b = static_cast<double>(bytes);
+  return b < 1e6 ? fmt::format("{:.1f} KB", b / 1e3) : fmt::format("{:.1f} MB", b / 1e6);
+}
+
+}  // namespace
+
+MemoryScope::MemoryScope(const char* kind, std::string name)
+    : previous_kind_(std::exchange(use_of_this_thread().kind, kind)),
+      previous_name_(std::exchange(use_of_this_thread().name, std::move(name))) {}
+MemoryScope::~MemoryScope() { use_of_this_thread() = {previous_kind_, std::move(previous_name_)}; }
+const char* MemoryScope::kind() { return use_of_this_thread().kind; }
+const std::string& MemoryScope::name() { return use_of_this_thread().name; }
 
 int64_t Allocator::rounded(int64_t bytes) {
   const int64_t step = std::max<int64_t>(512, static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes)) / 8));
@@ -33,15 +61,62 @@ void* Allocator::allocate(int64_t bytes) {
       cache_.clear();
       status = ask();
     }
-    GRAFT_CHECK(status == Status::ok, "{}: no memory for {:.1f} MB more; {:.1f} MB are in use. Use a smaller batch",
-                backend_.name, static_cast<double>(size) / 1e6, static_cast<double>(statistics_.in_use) / 1e6);
+    if (status != Status::ok) fail_to_allocate(status, size);
     statistics_.reserved += size;
     ++statistics_.device_allocations;
   }
   ++statistics_.allocations;
   statistics_.in_use += size;
   statistics_.peak = std::max(statistics_.peak, statistics_.in_use);
+  try {
+    in_use_[memory] = {MemoryScope::kind(), size};
+  } catch (...) {  // no room for the note: an error that lists what is held leaves this one out
+  }
   return memory;
+}
+
+void Allocator::fail_to_allocate(Status status, int64_t bytes) const {
+  const char* text = backend_.device.last_error ? backend_.device.last_error(backend_.self) : "";
+  std::string message =
+      fmt::format("{} on {}: {} for the {}", name_of(status), backend_.name, as_text(bytes), MemoryScope::kind());
+  if (!MemoryScope::name().empty()) message += " " + MemoryScope::name();
+  if (*text != '\0') message += fmt::format(" ({})", text);
+  if (status == Status::device_error) throw_device_error(std::move(message));
+  if (status == Status::out_of_memory) {
+    std::string holders;
+    constexpr size_t kListed = 4;
+    int64_t rest = statistics_.in_use;
+    for (const std::vector<Held> all = held_by_kind();
+         const Held& h : std::span(all).first(std::min(all.size(), kListed))) {
+      holders += fmt::format("{}{} {}", holders.empty() ? "" : ", ", as_text(h.bytes), h.kind);
+      rest -= h.bytes;
+    }
+    if (rest > 0) holders += fmt::format(", {} others", as_text(rest));
+    message += fmt::format(
+        "; held: {}. A smaller --batch, more layers frozen, --precision bf16 where a device has it, or another "
+        "--device "
+        "needs less",
+        holders.empty() ? "nothing" : holders);
+  }
+  throw_error(std::move(message));
+}
+
+std::vector<Allocator::Held> Allocator::held_by_kind() const {
+  std::map<std::string_view, Held> kinds;
+  for (const auto& [memory, block] : in_use_) {
+    Held& held = kinds.try_emplace(block.kind, Held{block.kind, 0, 0}).first->second;
+    held.bytes += block.bytes;
+    ++held.blocks;
+  }
+  std::vector<Held> all;
+  for (const auto& [kind, held] : kinds) all.push_back(held);
+  std::stable_sort(all.begin(), all.end(), [](const Held& a, const Held& b) { return a.bytes > b.bytes; });
+  return all;
+}
+
+std::vector<Allocator::Held> Allocator::held() const {
+  const std::lock_guard lock(mutex_);
+  return held_by_kind();
 }
 
 void Allocator::release(void* memory, int64_t bytes) noexcept {
@@ -49,6 +124,7 @@ void Allocator::release(void* memory, int64_t bytes) noexcept {
   const int64_t size = rounded(bytes);
   const std::lock_guard lock(mutex_);
   statistics_.in_use -= size;
+  in_use_.erase(memory);
   try {
     cache_.emplace(size, memory);
   } catch (...) {  // no room for the note: give the block back at once

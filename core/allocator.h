@@ -7,10 +7,29 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "contract/backend.h"
 
 namespace graft {
+
+// While alive, memory that this thread asks for is of this kind, and has this name in an error that says it is lacking.
+class MemoryScope {
+ public:
+  explicit MemoryScope(const char* kind, std::string name = {});  // kind: a literal, "parameters"
+  ~MemoryScope();
+  MemoryScope(const MemoryScope&) = delete;
+  MemoryScope& operator=(const MemoryScope&) = delete;
+
+  static const char* kind();
+  static const std::string& name();
+
+ private:
+  const char* previous_kind_;
+  std::string previous_name_;
+};
 
 struct AllocatorStatistics {
   int64_t in_use = 0;              // bytes tensors hold now, as rounded
@@ -32,6 +51,12 @@ class Allocator {
   void* allocate(int64_t bytes);
   void release(void* memory, int64_t bytes) noexcept;  // bytes as they were asked for
 
+  struct Held {
+    const char* kind;
+    int64_t bytes, blocks;
+  };
+  std::vector<Held> held() const;  // by tensors now, the kind that holds most first
+
   void trim() noexcept;  // gives the cached blocks back to the device
   AllocatorStatistics statistics() const;
   void reset_peak();
@@ -40,9 +65,17 @@ class Allocator {
   static int64_t rounded(int64_t bytes);
 
  private:
+  struct Block {
+    const char* kind;
+    int64_t bytes;
+  };
+  [[noreturn]] void fail_to_allocate(Status status, int64_t bytes) const;
+  std::vector<Held> held_by_kind() const;
+
   const Backend& backend_;
   mutable std::mutex mutex_;
   std::multimap<int64_t, void*> cache_;  // by rounded size
+  std::unordered_map<void*, Block> in_use_;
   AllocatorStatistics statistics_;
 };
 

@@ -88,6 +88,7 @@ void Device::check(Status status, const char* what, const std::string& arguments
   if (status == Status::device_error && backend_.device.last_error)
     message += fmt::format(" ({})", backend_.device.last_error(backend_.self));
   if (!arguments.empty()) message += ": " + arguments;
+  if (status == Status::device_error) throw_device_error(std::move(message));
   throw_error(std::move(message));
 }
 

@@ -9,16 +9,19 @@ std::string& layer_of_this_thread() {
   thread_local std::string layer;
   return layer;
 }
+
+std::string with_layer(std::string message) {
+  const std::string& layer = LayerScope::current();
+  return layer.empty() ? std::move(message) : layer + ": " + message;
+}
 }  // namespace
 
 LayerScope::LayerScope(std::string layer) : previous_(std::exchange(layer_of_this_thread(), std::move(layer))) {}
 LayerScope::~LayerScope() { layer_of_this_thread() = std::move(previous_); }
 const std::string& LayerScope::current() { return layer_of_this_thread(); }
 
-void throw_error(std::string message) {
-  const std::string& layer = LayerScope::current();
-  throw Error(layer.empty() ? std::move(message) : layer + ": " + message);
-}
+void throw_error(std::string message) { throw Error(with_layer(std::move(message))); }
+void throw_device_error(std::string message) { throw DeviceError(with_layer(std::move(message))); }
 
 void throw_internal_error(const char* condition, const char* file, int line) {
   throw InternalError(

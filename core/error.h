@@ -27,6 +27,7 @@ class LayerScope {
 };
 
 [[noreturn]] void throw_error(std::string message);
+[[noreturn]] void throw_device_error(std::string message);
 [[noreturn]] void throw_internal_error(const char* condition, const char* file, int line);
 
 template <typename... Args>

@@ -10,6 +10,12 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The device failed, or its library: what it computed since the last wait is lost, what lies in files is not.
+class DeviceError : public Error {
+ public:
+  using Error::Error;
+};
+
 // A defect of graft itself.
 class InternalError : public std::logic_error {
  public:

@@ -54,6 +54,7 @@ StepPlan::StepPlan(Recording recording, const std::vector<Tensor>& results, cons
   const auto count = static_cast<int32_t>(lifetimes.size());
   statistics_.arena_bytes = plan_intervals(lifetimes.data(), count, offsets.data(), scratch.data());
   statistics_.lower_bound_bytes = arena_lower_bound(lifetimes.data(), count);
+  const MemoryScope scope("arena of a step");
   arena_ = Storage::allocate(recording_.device, statistics_.arena_bytes);
 
   const auto address_of = [&](const void* recorded) {

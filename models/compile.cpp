@@ -80,6 +80,7 @@ struct CompiledPiece::State {
   }
 
   std::shared_ptr<Storage> pack(const ReadWeights& read) const {
+    const MemoryScope scope("packed weights", memory_name());
     auto memory = Storage::allocate(device, report.packed_bytes);
     device->synchronize();  // packing is in no stream's order, and queued work may still use a block of the cache
     FoldingSource folding(plan, read);
@@ -88,6 +89,18 @@ struct CompiledPiece::State {
     folding.rethrow();
     device->check(status, "packing weights");
     return memory;
+  }
+
+  // For one execution; it goes back in the order of the stream.
+  std::shared_ptr<Storage> take_arena() const {
+    const MemoryScope scope("arena of compiled layers", memory_name());
+    return Storage::allocate(device, report.arena_bytes);
+  }
+
+  // "conv1 to layer4.1"
+  std::string memory_name() const {
+    const auto& names = plan.layer_names;
+    return names.empty() ? "" : fmt::format("of {} to {}", names.front(), names.back());
   }
 
   // The weights as they are now.
@@ -142,7 +155,7 @@ CompiledPiece& CompiledPiece::operator=(CompiledPiece&&) noexcept = default;
 std::shared_ptr<Storage> CompiledPiece::packed() const { return state_->packed(); }
 
 void CompiledPiece::run(std::span<const void* const> inputs, std::span<void* const> outputs) const {
-  const auto arena = Storage::allocate(state_->device, report().arena_bytes);  // goes back in the order of the stream
+  const auto arena = state_->take_arena();
   queue(inputs, outputs, *packed(), *arena, state_->device->stream());
 }
 
@@ -161,7 +174,13 @@ void CompiledPiece::queue(std::span<const void* const> inputs, std::span<void* c
   args.packed = packed.data();
   args.arena = arena.data();
   args.buffers = buffers.data();
-  s.device->check(s.device->backend().compile.execute(s.executable.get(), &args, stream), "executing a compiled piece");
+  int32_t failed = -1;
+  args.failed = &failed;
+  const Status status = s.device->backend().compile.execute(s.executable.get(), &args, stream);
+  if (status == Status::ok || failed < 0) return s.device->check(status, "executing compiled layers");
+  const PlanCall& call = s.plan.calls[static_cast<size_t>(failed)];
+  const LayerScope scope(call.layer < 0 ? "" : s.plan.layer_names[static_cast<size_t>(call.layer)]);
+  s.device->check(status, name_of(call.primitive), describe_call(call.primitive, call.args.bytes));
 }
 
 BoundPiece::BoundPiece(CompiledPiece piece, const std::vector<Tensor>& inputs, std::vector<Tensor> outputs,
@@ -178,7 +197,7 @@ void BoundPiece::run() {
   auto packed = piece_.packed();
   if (packed != packed_) work_.forget();
   packed_ = std::move(packed);
-  if (!arena_) arena_ = Storage::allocate(piece_.state_->device, piece_.report().arena_bytes);
+  if (!arena_) arena_ = piece_.state_->take_arena();
   work_.run(
       [this](StreamHandle stream) { piece_.queue(input_addresses_, output_addresses_, *packed_, *arena_, stream); });
   if (!work_.captured()) arena_.reset();  // goes back in the order of the stream

@@ -15,6 +15,7 @@ Network::Network(Graph graph, std::shared_ptr<Device> device, DType dtype, const
       compute_(dtype == DType::f32 ? device_->compute_type() : dtype) {
   for (Parameter& p : parameters_of(graph_)) {
     if (!nodes.empty() && !nodes[static_cast<size_t>(p.node)]) continue;
+    const MemoryScope scope("parameters", p.name);
     const Tensor tensor = empty(device_, p.memory_shape(), dtype_);
     const bool copied = compute_ != dtype_ && p.axes != Axes::channels;
     by_name_[p.name] = entries_.size();

@@ -227,13 +227,19 @@ int train_command(const TrainCommand& given) {
   for (const train::EpochRecord& r : trainer.state().history)
     report.epoch(r, {}, r.epoch == trainer.state().best_epoch);
 
-  const auto outcome = trainer.run({
-      .progress = [&](const train::TrainProgress& p) { report.progress(p); },
-      .epoch = [&](const train::EpochRecord& r, double seconds, bool best) { report.epoch(r, seconds, best); },
-      .skipped = [&](const io::SkippedFile& s) { report.skipped(s); },
-  });
-  report.end(outcome);
-  return report_end(o, options, outcome);
+  try {
+    const auto outcome = trainer.run({
+        .progress = [&](const train::TrainProgress& p) { report.progress(p); },
+        .epoch = [&](const train::EpochRecord& r, double seconds, bool best) { report.epoch(r, seconds, best); },
+        .skipped = [&](const io::SkippedFile& s) { report.skipped(s); },
+    });
+    report.end(outcome);
+    return report_end(o, options, outcome);
+  } catch (const DeviceError& e) {  // nothing is saved now: the device's memory may be anything
+    fail("in epoch {}, after {} of its photos: {}\n{} is whole, as it was last saved; go on with: {}",
+         trainer.state().history.size() + 1, with_commas(trainer.state().sums.images), e.what(),
+         train::checkpoint_path(options.output).string(), command_to_resume(o));
+  }
 }
 
 void add_what(CLI::App& app, TrainCommand& o) {

@@ -54,7 +54,10 @@ TrainConfig config_from_json(std::string_view text, std::string_view source) {
     check(config);
     return config;
   } catch (const nlohmann::json::exception& e) {
-    fail("{}: its training settings cannot be read ({})", source, e.what());
+    fail(
+        "{}: its training settings cannot be read, another version of graft wrote them or they are damaged ({}); go on "
+        "with that version, or begin again: --overwrite in place of --resume",
+        source, e.what());
   }
 }
 

@@ -37,8 +37,9 @@ FlatParameters::FlatParameters(std::vector<TrainedParameter> parameters)
   }
 
   const Tensor& any = entries_[0].tensor;
+  const MemoryScope scope("parameters", "that train");
   values_ = full(any.shared_device(), {end}, 0, any.dtype());
-  gradients_ = zeros();
+  gradients_ = zeros("gradients");
   for (const TrainedParameter& p : entries_)
     if (p.copy.defined() && !copies_.defined()) copies_ = full(any.shared_device(), {end}, 0, p.copy.dtype());
   const auto move = [this](Tensor& old, const Tensor& flat, size_t i) {

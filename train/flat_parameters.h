@@ -47,7 +47,10 @@ class FlatParameters {
   const Tensor& copies() const { return copies_; }        // [n] of 16 bits, or undefined: no parameter has one
 
   // More memory of this layout, zeros.
-  Tensor zeros() const { return full(values_.shared_device(), values_.shape(), 0, values_.dtype()); }
+  Tensor zeros(const char* kind) const {  // of memory (MemoryScope)
+    const MemoryScope scope(kind);
+    return full(values_.shared_device(), values_.shape(), 0, values_.dtype());
+  }
 
   // Of memory of this layout: the part of one parameter, in its shape; of all of them, in the order of entries(); of a
   // group, [count].

@@ -11,13 +11,14 @@ StepState::StepState(const std::shared_ptr<Device>& device, uint64_t seed)
 Optimizer::Optimizer(const TrainConfig& config, const FlatParameters& parameters)
     : config_(config), parameters_(parameters) {
   if (config_.optimizer == OptimizerKind::adamw) {
-    state_ = {{"exp_avg", parameters_.zeros()}, {"exp_avg_sq", parameters_.zeros()}};
+    state_ = {{"exp_avg", parameters_.zeros("state of the optimiser")},
+              {"exp_avg_sq", parameters_.zeros("state of the optimiser")}};
   } else if (config_.momentum > 0) {
-    state_ = {{"momentum", parameters_.zeros()}};
+    state_ = {{"momentum", parameters_.zeros("state of the optimiser")}};
   }
   const Tensor& values = parameters_.values();
   if (config_.ema > 0) {
-    const Tensor average = parameters_.zeros();
+    const Tensor average = parameters_.zeros("state of the optimiser");
     average.device().copy(average.view().data, values.view().data, values.bytes());
     state_["average"] = average;
   }

@@ -5,7 +5,9 @@ namespace graft::train {
 Rootstock::Rootstock(const models::Graph& graph, const models::FreezePlan& freeze,
                      const std::shared_ptr<Device>& device, int64_t batch, int64_t height, int64_t width,
                      const models::ReadWeights& read)
-    : images_(full(device, {batch, height, width, graph.input().channels}, 0)), taps_(freeze.taps) {
+    : taps_(freeze.taps) {
+  const MemoryScope scope("images and values at the graft line");
+  images_ = full(device, {batch, height, width, graph.input().channels}, 0);
   const bool only_the_image = taps_ == std::vector<models::NodeId>{0};
   if (only_the_image) {
     tap_values_ = {images_};

@@ -5,6 +5,7 @@
 #include "contract/backend.h"
 #include "contract/check_args.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/status.h"
 
 namespace graft::cuda {
 
@@ -32,7 +33,7 @@ void enter(KernelTable& table) {
     if (run == nullptr) return Status::unsupported;
     if (!check_memory(kPrimitive, args)) return Status::invalid_argument;
     if (const Status status = select_device(call->self); status != Status::ok) return status;
-    return run(*call, *static_cast<const Args*>(args));
+    return finished(*call, run(*call, *static_cast<const Args*>(args)));
   };
 }
 // Of shapes and types alone, any element type.

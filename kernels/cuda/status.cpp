@@ -2,11 +2,21 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 namespace graft::cuda {
 
 namespace {
 thread_local char error_text[512] = "";
+
+bool waits_for_each_call() {
+  static const bool waits = [] {
+    const char* value = std::getenv("GRAFT_CUDA_SYNC");
+    return value != nullptr && std::strcmp(value, "1") == 0;
+  }();
+  return waits;
+}
 
 // A sticky error ends the process's use of the device; the others leave it as it was.
 const char* advice(cudaError_t error) {
@@ -19,7 +29,9 @@ const char* advice(cudaError_t error) {
     case cudaErrorHardwareStackError:
     case cudaErrorIllegalInstruction:
     case cudaErrorMisalignedAddress:
-      return "; the device can no longer be used by this process, start it again";
+      return waits_for_each_call() ? "; the device can no longer be used by this process, start it again"
+                                   : "; the device can no longer be used by this process, start it again: with "
+                                     "GRAFT_CUDA_SYNC=1 the call whose kernel fails is named";
     case cudaErrorECCUncorrectable:
     case cudaErrorDevicesUnavailable:
       return "; the device is lost, `nvidia-smi` may say why";
@@ -51,6 +63,14 @@ Status launch_status(cudaError_t error, const char* kernel, dim3 grid, dim3 bloc
   std::snprintf(call, sizeof call, "%s<<<(%u,%u,%u), (%u,%u,%u), %zu bytes>>>", kernel, grid.x, grid.y, grid.z, block.x,
                 block.y, block.z, shared_bytes);
   return status_of(error, call);
+}
+
+Status finished(const CallContext& call, Status status) {
+  if (status != Status::ok || !waits_for_each_call()) return status;
+  const auto stream = static_cast<cudaStream_t>(call.stream);
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  if (cudaStreamIsCapturing(stream, &capture) == cudaSuccess && capture != cudaStreamCaptureStatusNone) return status;
+  return status_of(cudaStreamSynchronize(stream), call.kernel != nullptr ? call.kernel : "a call");
 }
 
 }  // namespace graft::cuda

@@ -21,6 +21,16 @@ Outcome on_gpu(const std::vector<std::string>& arguments, const std::filesystem:
                                                std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN, capture}});
 }
 
+// The same on a GPU that fails: see tests/kernels/cuda/host_plugin.cpp.
+Outcome on_failing_gpu(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
+                       const std::string& fault, const std::string& sync = "0") {
+  return run_graft(arguments, {.folder = folder,
+                               .patience = std::chrono::seconds(300),
+                               .environment = {std::string("LD_LIBRARY_PATH=") + GRAFT_STUB_DRIVER,
+                                               std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN,
+                                               "GRAFT_HOST_FAULTS=" + fault, "GRAFT_CUDA_SYNC=" + sync}});
+}
+
 nlohmann::json last_line(const std::string& text) { return lines_of(text).back(); }
 
 }  // namespace
@@ -89,6 +99,82 @@ TEST_CASE("training on the GPU learns and is the same each time, captured or not
       if (line.contains("train_loss")) (first == 0 ? first : last) = line["train_loss"].get<double>();
     CHECK(last < first);
   }
+}
+
+TEST_CASE("a launch that fails names layer, call, kernel and shapes") {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  write_png(folder / "a.png", 16, {1, 2, 3}, 0);
+  const auto run = on_failing_gpu({"predict", "tiny.h5", "a.png", "--device", "cuda"}, folder.path(), "launch=1");
+  CHECK(run.code == 1);
+  INFO(run.err);
+  CHECK_THAT(run.err,
+             Contains(": conv2d on cuda: device error (") && Contains("<<<(") && Contains("in [8, 3, 3, 8] f32"));
+  CHECK_THAT(run.err, Contains("graft: conv2: "));  // the layer
+}
+
+TEST_CASE("a run that needs more memory than the GPU has says for what, what is held and what would help") {
+  const TemporaryFolder folder;
+  make_squares(folder / "squares", 4);
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  const auto run = on_failing_gpu(
+      {"train", "squares", "--from", "tiny.h5", "-o", "out.h5", "--train", "*", "--batch", "8", "--device", "cuda"},
+      folder.path(), "memory_limit=80000");
+  CHECK(run.code == 1);
+  INFO(run.err);
+  CHECK_THAT(run.err, Contains("out of memory on cuda: ") && Contains(" for the arena of a step (cudaMalloc of ") &&
+                          Contains("; held: ") && Contains(" parameters") && Contains("smaller --batch"));
+}
+
+TEST_CASE("a GPU that is lost while it trains ends the run, and the last checkpoint goes on to the same bytes") {
+  const TemporaryFolder folder;
+  make_squares(folder / "squares", 6);
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  std::vector<std::string> train = {"train",   "squares",  "--from",   "tiny.h5", "-o",
+                                    "out.h5",  "--epochs", "3",        "--batch", "4",
+                                    "--train", "*",        "--device", "cuda",    "--checkpoint-seconds",
+                                    "0"};
+  const auto whole = on_gpu(train, folder.path());
+  REQUIRE(whole.code == 0);
+  const std::string expected = read_file(folder / "out.h5"), last = read_file(folder / "out.last.h5");
+  for (const char* fault : {"operation=500", "copy=100"}) {
+    INFO(fault);
+    for (const char* name : {"out.h5", "out.last.h5", "out.log.jsonl"}) std::filesystem::remove(folder / name);
+    const auto lost = on_failing_gpu(train, folder.path(), fault);
+    INFO(lost.err);
+    CHECK(lost.code == 1);
+    CHECK_THAT(lost.err, Contains("graft: in epoch ") && Contains("device error (") &&
+                             Contains("out.last.h5 is whole, as it was last saved; go on with: graft train") &&
+                             Contains("--resume"));
+    if (fault[0] == 'o') CHECK_THAT(lost.err, Contains("with GRAFT_CUDA_SYNC=1 the call whose kernel fails is named"));
+    auto resume = train;
+    resume.push_back("--resume");
+    const auto resumed = on_gpu(resume, folder.path());
+    INFO(resumed.err);
+    REQUIRE(resumed.code == 0);
+    CHECK(read_file(folder / "out.h5") == expected);
+    CHECK(read_file(folder / "out.last.h5") == last);
+  }
+}
+
+TEST_CASE("with GRAFT_CUDA_SYNC=1 a kernel that fails is named by its own call") {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  write_png(folder / "a.png", 16, {1, 2, 3}, 0);
+  const std::vector<std::string> predict = {"predict", "tiny.h5", "a.png", "--device", "cuda"};
+  bool named = false, waited = false;
+  for (int operation = 0; operation < 60 && !(named && waited); ++operation) {
+    const std::string fault = "operation=" + std::to_string(operation);
+    const auto late = on_failing_gpu(predict, folder.path(), fault),
+               own = on_failing_gpu(predict, folder.path(), fault, "1");
+    if (own.err.find("conv2d on cuda: device error (conv2d: ") == own.err.npos) continue;
+    named = true;
+    INFO(late.err);
+    waited = waited || late.err.find("conv2d on cuda") == late.err.npos;
+    CHECK(late.code == 1);
+  }
+  CHECK(named);
+  CHECK(waited);
 }
 
 TEST_CASE("a device that computes in f32 alone says so when it is asked for bf16") {

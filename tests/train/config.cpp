@@ -1,6 +1,7 @@
 #include "train/config.h"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 
@@ -34,6 +35,11 @@ TEST_CASE("what differs between two configurations is named") {
 TEST_CASE("configurations that make no sense are refused with the file's name") {
   CHECK_THROWS_WITH(config_from_json("{", "x.h5"), Contains("x.h5"));
   CHECK_THROWS_WITH(config_from_json("{}", "x.h5"), Contains("x.h5"));
+  auto older = nlohmann::json::parse(to_json(TrainConfig{.classes = {"a", "b"}}));
+  older.erase("ema");  // an option that is newer than the file
+  CHECK_THROWS_WITH(config_from_json(older.dump(), "x.last.h5"),
+                    Contains("x.last.h5") && Contains("another version of graft") && Contains("'ema'") &&
+                        Contains("go on with that version") && Contains("--overwrite"));
   TrainConfig c = some_config();
   c.classes = {"ants"};
   CHECK_THROWS_WITH(check(c), Contains("two classes"));

@@ -2,8 +2,10 @@
 #include "contract/plugin.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <string>
 
+#include "kernels/cuda/libraries.h"
 #include "tests/cuda_on_host/control.h"
 
 extern "C" const graft::Plugin* graft_plugin();
@@ -43,6 +45,19 @@ TEST_CASE("a driver that is too old is named, with what it would take") {
   Backend backend;
   CHECK(graft_plugin()->create(0, &backend, reason) == Status::device_error);
   cuda_on_host::reset();
+}
+
+TEST_CASE("a cuDNN or cuBLASLt of another major version is not used, and its version is said") {
+  REQUIRE(setenv("GRAFT_CUDA_LIBRARIES", GRAFT_STUB_LIBRARIES, 1) == 0);
+  PluginLibrary cudnn, cublaslt;
+  CHECK(cuda::open_cudnn(&cudnn) == nullptr);
+  CHECK(cuda::open_cublaslt(&cublaslt) == nullptr);
+  unsetenv("GRAFT_CUDA_LIBRARIES");
+  CHECK(cudnn.usable == 0);
+  CHECK_THAT(cudnn.text, Catch::Contains("libcudnn.so.9 is version 8, graft needs 9.x; its own kernels serve"));
+  CHECK(cublaslt.usable == 0);
+  CHECK_THAT(cublaslt.text,
+             Catch::Contains("libcublasLt.so.13 is version 12, graft needs 13.x; its own kernels serve"));
 }
 
 TEST_CASE("a device number beyond the last is refused") {
