@@ -34,6 +34,7 @@ train::TrainConfig config_of(const TrainSettings& s) {
           .seed = s.seed,
           .epochs = s.epochs,
           .batch = s.batch,
+          .micro_batch = s.micro_batch,
           .optimizer = kind_of(s.optimizer),
           .momentum = s.momentum,
           .nesterov = s.nesterov,

@@ -22,6 +22,7 @@ struct TrainSettings {
   std::vector<std::string> freeze, train;
   int64_t epochs = 8;
   int64_t batch = 16;
+  int64_t micro_batch = 0;  // photos of a step that are computed together, where memory is short; 0: the batch
   Optimizer optimizer = Optimizer::adamw;
   // Default: 3e-3 for a head alone, 1e-4 when a trained trunk moves; with SGD ten times that.
   std::optional<double> learning_rate;

@@ -140,7 +140,7 @@ class Network::Walker {
   const Tensor& input(size_t i = 0) const { return values_[index(node().inputs[i])]; }
   bool training() const { return !walk_.training.empty() && walk_.training[index(id_)]; }
   Tensor parameter(const char* name) const { return network_.entry(node().name + "." + name).used(); }
-  ops::RandomSource random() const { return {walk_.random_state, id_}; }
+  ops::RandomSource random() const { return {walk_.random_state, walk_.part * graph_.size() + id_}; }
 
   std::vector<bool> needed_nodes() const {
     std::vector<bool> needed(graph_.nodes.size(), false);

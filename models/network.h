@@ -27,6 +27,8 @@ struct Walk {
   std::vector<bool> training;
   // Seed and offset of this step's masks, i64 [2] on the device; needed when a stochastic node trains.
   Tensor random_state;
+  // Which of the walks of one step this is: each draws masks of its own.
+  int64_t part = 0;
   // Values that are given instead of computed: at least the image, as node 0, or what lies on the graft line.
   std::map<NodeId, Tensor> given;
   // Nodes whose values are wanted.

@@ -270,6 +270,9 @@ void add_how(CLI::App& app, TrainCommand& o) {
   };
   group(add_number(app, "--epochs", c.epochs, {1, 1'000'000}, "Times that every photo is seen"));
   group(add_batch(app, c.batch, "Photos in a step"));
+  group(with_placeholder(add_number(app, "--micro-batch", c.micro_batch, {0, kMany},
+                                    "Compute so many photos of a step together, where memory is short"),
+                         "N", "the batch"));
   group(add_number(app, "--seed", c.seed, {0, kMany}, "Of the split, the order, the new head, dropout"));
   group(add_choice<train::OptimizerKind>(app, "--optimizer", c.optimizer,
                                          {{"sgd", train::OptimizerKind::sgd}, {"adamw", train::OptimizerKind::adamw}},

@@ -17,8 +17,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ScheduleKind, {{ScheduleKind::constant, "constant"}
                                             {ScheduleKind::cosine, "cosine"},
                                             {ScheduleKind::step, "step"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainConfig, model, dataset, trunk, classes, freeze, train, seed, epochs, batch,
-                                   precision, optimizer, learning_rate, momentum, nesterov, beta1, beta2, eps,
-                                   weight_decay, clip_norm, ema, schedule, warmup_steps, step_epochs, step_factor,
+                                   micro_batch, precision, optimizer, learning_rate, momentum, nesterov, beta1, beta2,
+                                   eps, weight_decay, clip_norm, ema, schedule, warmup_steps, step_epochs, step_factor,
                                    label_smoothing, augment, min_crop_area, validation_fraction, given_split)
 
 void check(const TrainConfig& c) {
@@ -29,6 +29,9 @@ void check(const TrainConfig& c) {
   GRAFT_CHECK(c.classes.size() >= 2, "a classifier needs two classes or more, the data set has {}", c.classes.size());
   GRAFT_CHECK(c.epochs >= 1 && c.epochs <= 1'000'000, "epochs must be between 1 and 1,000,000, not {}", c.epochs);
   GRAFT_CHECK(c.batch >= 1 && c.batch <= 65'536, "the batch must be between 1 and 65,536, not {}", c.batch);
+  GRAFT_CHECK(c.micro_batch >= 0 && c.micro_batch <= c.batch,
+              "a micro-batch is a part of the batch of {}: 1 to {} images (0: all), not {}", c.batch, c.batch,
+              c.micro_batch);
   GRAFT_CHECK(c.precision != DType::none, "the precision must be f32 or bf16");
   GRAFT_CHECK(c.warmup_steps >= 0 && c.step_epochs >= 1,
               "the warm-up cannot be negative, nor a step be under an epoch");

@@ -22,6 +22,9 @@ struct TrainConfig {
   uint64_t seed = 0;
   int64_t epochs = 8;
   int64_t batch = 16;
+  // Images computed together, where a whole batch has no room: gradients of the parts are added up before a step. Batch
+  // norms see the part. 0: the batch
+  int64_t micro_batch = 0;
   DType precision = DType::f32;  // what the device computes in: f32 or bf16
 
   OptimizerKind optimizer = OptimizerKind::adamw;

@@ -1,5 +1,7 @@
 #include "train/scion.h"
 
+#include <algorithm>
+
 #include "core/ops.h"
 #include "core/tape.h"
 #include "models/shapes.h"
@@ -24,31 +26,56 @@ Scion::Scion(models::Network& network, const models::FreezePlan& freeze, const R
       state_(state),
       labels_(full(network.device(), {rootstock.image_shape()[0]}, 0, DType::i64)) {}
 
-StepPlan& Scion::training_plan(int64_t n) {
-  if (const auto at = training_.find(n); at != training_.end()) return at->second;
-  const auto given = rootstock_.values(n);
-  const Tensor targets = labels(n);
-  Device& device = *network_.device();
-
-  Recorder recorder(network_.device());
+// Loss, gradients (into flat memory) and statistics of images [first, first + images), weighted by their share of the
+// step's `of` images, so that the parts' gradients add up to those of the mean over all.
+Scion::Part Scion::compute_part(int64_t index, int64_t first, int64_t images, int64_t of, const Tensor& into) {
+  std::map<models::NodeId, Tensor> given;
+  for (const auto& [node, value] : rootstock_.values(first + images)) given[node] = value.rows(first, images);
   std::vector<bool> training(freeze_.frozen.size());
   for (size_t i = 0; i < training.size(); ++i) training[i] = !freeze_.frozen[i];
-  const auto walked = network_.walk({.training = training,
-                                     .random_state = state_.random_state,
-                                     .given = given,
-                                     .wanted = {network_.graph().outputs[0].node}});
-  const Tensor loss = ops::cross_entropy(walked.values[0], targets, {}, config_.label_smoothing);
-  const FlatParameters& parameters = optimizer_.parameters();
+  auto walked = network_.walk({.training = training,
+                               .random_state = state_.random_state,
+                               .part = index,
+                               .given = given,
+                               .wanted = {network_.graph().outputs[0].node}});
+  const Tensor loss = ops::cross_entropy(walked.values[0], labels_.rows(first, images), {}, config_.label_smoothing);
   std::vector<Tensor> wrt;
-  for (const TrainedParameter& p : parameters.entries()) wrt.push_back(p.used());
-  const std::vector<Tensor> into = parameters.parts(parameters.gradients());
-  gradients(loss, wrt, {}, {.into = into});
+  for (const TrainedParameter& p : optimizer_.parameters().entries()) wrt.push_back(p.used());
+  const double share = static_cast<double>(images) / static_cast<double>(of);
+  const Tensor weight = images == of ? Tensor{} : full(network_.device(), loss.shape(), share, loss.dtype());
+  gradients(loss, wrt, weight, {.into = optimizer_.parameters().parts(into)});
+  const NoGrad forward_only;
+  return {images == of ? loss : ops::multiply(loss, weight), walked.values[0], std::move(walked.statistics)};
+}
+
+StepPlan& Scion::training_plan(int64_t n) {
+  if (const auto at = training_.find(n); at != training_.end()) return at->second;
+  Device& device = *network_.device();
+  const FlatParameters& parameters = optimizer_.parameters();
+  const Tensor& gradients = parameters.gradients();
+  const int64_t at_once = config_.micro_batch > 0 ? config_.micro_batch : n;
+  if (n > at_once && !part_gradients_.defined()) part_gradients_ = parameters.zeros();
+
+  Recorder recorder(network_.device());
+  Tensor loss;
+  std::vector<Tensor> logits;
+  std::vector<models::PendingStatistics> statistics;
+  for (int64_t first = 0; first < n; first += at_once) {
+    const Tensor& into = first == 0 ? gradients : part_gradients_;
+    const Part part = compute_part(first / at_once, first, std::min(at_once, n - first), n, into);
+    if (first > 0) device.run(AddArgs{.a = gradients, .b = into, .y = gradients});
+    const NoGrad forward_only;
+    loss = first == 0 ? part.loss : ops::add(loss, part.loss);
+    logits.push_back(part.logits);
+    statistics.insert(statistics.end(), part.statistics.begin(), part.statistics.end());
+  }
+  const Tensor all_logits = logits.size() == 1 ? logits[0] : ops::concat(logits, 0);  // their tape is done with
 
   // Everything is looked at before anything moves.
   device.run(CheckFiniteArgs{.x = loss, .flag = state_.flag});
   optimizer_.check_gradients(state_);
   optimizer_.step(state_);
-  for (const models::PendingStatistics& s : walked.statistics) {
+  for (const models::PendingStatistics& s : statistics) {
     device.run(UpdateRunningStatsArgs{.mean = s.mean,
                                       .var = s.var,
                                       .flag = state_.flag,
@@ -61,7 +88,7 @@ StepPlan& Scion::training_plan(int64_t n) {
   }
   device.run(FinishStepArgs{
       .flag = state_.flag, .step = state_.step, .random_state = state_.random_state, .advance = kRandomBlocksPerStep});
-  StepPlan plan(recorder.finish(), {loss, walked.values[0]}, {.name = fmt::format("training step of {} images", n)});
+  StepPlan plan(recorder.finish(), {loss, all_logits}, {.name = fmt::format("training step of {} images", n)});
   return training_.emplace(n, std::move(plan)).first->second;
 }
 

@@ -1,7 +1,8 @@
 // The scion: the part of a network above the graft line. A training step is recorded once for every number of images
-// that occurs (a full batch, and the rest at the end of an epoch), and planned; after that it only executes. Prediction
-// runs on a piece compiled from the same parameters, or from their average where one is made; it packs them anew when a
-// step has changed them.
+// that occurs (a full batch, and the rest at the end of an epoch), and planned; after that it only executes. Where the
+// configuration has micro-batches, the step computes them one after the other in the same memory, adds up their
+// gradients, in f32, and moves the parameters once. Prediction runs on a piece compiled from the same parameters, or
+// from their average where one is made; it packs them anew when a step has changed them.
 #pragma once
 #include <map>
 #include <memory>
@@ -44,8 +45,17 @@ class Scion {
 
   // Of a step for `n` images: recorded now if it was not yet.
   const StepPlanStatistics& statistics(int64_t n);
+  // Beside the plans' arenas.
+  int64_t gradient_bytes() const {
+    return optimizer_.parameters().gradients().bytes() + (part_gradients_.defined() ? part_gradients_.bytes() : 0);
+  }
 
  private:
+  struct Part {
+    Tensor loss, logits;
+    std::vector<models::PendingStatistics> statistics;
+  };
+  Part compute_part(int64_t index, int64_t first, int64_t images, int64_t of, const Tensor& gradients);
   void compile();
 
   models::Network& network_;
@@ -56,6 +66,7 @@ class Scion {
   std::optional<models::Network> averaged_;
   StepState& state_;
   Tensor labels_;
+  Tensor part_gradients_;                       // of a micro-batch, as flat as the parameters'
   std::map<int64_t, StepPlan> training_;        // by number of images
   std::optional<models::BoundPiece> compiled_;  // for a full batch; made when it is first needed
 };

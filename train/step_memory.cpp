@@ -39,9 +39,9 @@ TrainPlanReport plan_step_memory(const models::Graph& graph, const models::Freez
   const Optimizer optimizer(config, parameters);
   StepState state(shapes, 0);
   Scion scion(network, freeze, rootstock, config, optimizer, state);
-  report.gradient_bytes = parameters.gradients().bytes();
   report.step_arena_bytes = scion.statistics(batch).arena_bytes;
   report.step_lower_bound_bytes = scion.statistics(batch).lower_bound_bytes;
+  report.gradient_bytes = scion.gradient_bytes();
   return report;
 }
 

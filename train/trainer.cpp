@@ -150,9 +150,9 @@ TrainPlanReport Trainer::report() {
     r.frozen_arena_bytes = compiled->arena_bytes;
   }
   const auto batch = std::min<int64_t>(options_.config.batch, static_cast<int64_t>(options_.train->samples.size()));
-  r.gradient_bytes = parts_->parameters.gradients().bytes();
   r.step_arena_bytes = parts_->scion.statistics(batch).arena_bytes;
   r.step_lower_bound_bytes = parts_->scion.statistics(batch).lower_bound_bytes;
+  r.gradient_bytes = parts_->scion.gradient_bytes();
   return r;
 }
 

@@ -69,6 +69,7 @@ const std::vector<SmallNetwork>& small_networks() {
       {"residual, its trunk frozen", residual_network, {"conv1", "bn1", "layer1.*"}, OptimizerKind::adamw},
       {"plain", plain_network, {}, OptimizerKind::adamw},
       {"inverted bottlenecks", inverted_network, {}, OptimizerKind::sgd},
+      {"inverted bottlenecks in micro-batches", inverted_network, {}, OptimizerKind::adamw, 3},
       {"inverted bottlenecks, the first frozen", inverted_network, {"stem", "bn0", "block1.*"}, OptimizerKind::adamw},
   };
   return networks;
@@ -77,6 +78,7 @@ const std::vector<SmallNetwork>& small_networks() {
 TrainConfig config_of(const SmallNetwork& c) {
   return {.classes = {"a", "b", "c", "d", "e"},
           .batch = 4,
+          .micro_batch = c.micro_batch,
           .optimizer = c.optimizer,
           .weight_decay = 1e-3,
           .clip_norm = 2,

@@ -14,6 +14,7 @@ struct SmallNetwork {
   models::Graph (*graph)();
   std::vector<std::string> frozen;
   train::OptimizerKind optimizer;
+  int64_t micro_batch = 0;
 };
 const std::vector<SmallNetwork>& small_networks();
 train::TrainConfig config_of(const SmallNetwork& network);  // five classes, batches of 4
