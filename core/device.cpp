@@ -28,6 +28,18 @@ void Device::set_compute_type(DType type) {
   compute_type_ = type;
 }
 
+Precision Device::precision() const {
+  return compute_type_ == DType::bf16 ? Precision::bf16 : allows_tf32_ ? Precision::tf32 : Precision::f32;
+}
+
+void Device::set_precision(Precision precision) {
+  set_compute_type(precision == Precision::bf16 ? DType::bf16 : DType::f32);
+  const auto allow_tf32 = backend_.device.allow_tf32;
+  if (allow_tf32 == nullptr) return;
+  check(allow_tf32(backend_.self, precision == Precision::tf32), "choose a precision");
+  allows_tf32_ = precision == Precision::tf32;
+}
+
 int64_t Device::workspace_bytes(Primitive primitive, const void* args) const {
   return backend_.workspace_bytes ? backend_.workspace_bytes(backend_.self, primitive, args) : 0;
 }

@@ -6,6 +6,7 @@
 
 #include "contract/backend.h"
 #include "core/allocator.h"
+#include "core/precision.h"
 
 namespace graft {
 
@@ -55,6 +56,15 @@ class Device : public std::enable_shared_from_this<Device> {
   DType compute_type() const { return compute_type_; }
   void set_compute_type(DType type);
 
+  // The same as users say it. A device without TF32 computes in f32 where it is asked for tf32: that is more exact, and
+  // what it then says. Throws Error when the backend has no kernels for it.
+  Precision precision() const;
+  void set_precision(Precision precision);
+
+  // A hash of the choices among the ways of its calls that were read from a tuning file; empty: the backend's rules
+  // choose.
+  std::string tuning;
+
   // For tests: sees every call that runs on this device, with the name of its kernel. So nothing is captured meanwhile.
   std::function<void(Primitive, const char* kernel)> observer;
 
@@ -65,6 +75,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Allocator allocator_;
   StreamHandle stream_ = nullptr;
   DType compute_type_ = DType::f32;
+  bool allows_tf32_ = false;
 };
 
 // "x [2, 7, 5, 3] f32, weight …": the views of a call, for error messages.

@@ -1,12 +1,14 @@
 #include "graft/open_device.h"
 
 #include <charconv>
+#include <cstdlib>
 
 #include "core/cuda_plugin.h"
 #include "core/error.h"
 #include "core/usable_cpus.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/reference/reference_backend.h"
+#include "train/tuning.h"
 
 namespace graft {
 
@@ -44,6 +46,19 @@ std::optional<int> cuda_index(std::string_view name) {
   return index;
 }
 
+namespace {
+
+// A file that is asked for is used or is an error; one that is only in the environment is for devices that have ways.
+void tune(Device& device, const std::string& file) {
+  const char* standing = std::getenv("GRAFT_TUNING");
+  if (!file.empty())
+    train::apply(train::read_tuning(file), device, file);
+  else if (standing != nullptr && *standing != '\0' && device.backend().tune.ways != nullptr)
+    train::apply(train::read_tuning(standing), device, standing);
+}
+
+}  // namespace
+
 bool is_device_name(std::string_view name) {
   return name == "auto" || name == "cpu" || name == "reference" || cuda_index(name);
 }
@@ -65,18 +80,22 @@ std::shared_ptr<Device> open_backend(const DeviceOptions& options) {
 
 }  // namespace
 
-bool is_precision_name(std::string_view name) { return name == "f32" || name == "bf16"; }
+std::optional<Precision> precision_named(std::string_view name) {
+  for (const Precision p : {Precision::f32, Precision::tf32, Precision::bf16})
+    if (name == name_of(p)) return p;
+  return {};
+}
 
 std::shared_ptr<Device> open_device(const DeviceOptions& options) {
   auto device = open_backend(options);
-  GRAFT_CHECK(is_precision_name(options.precision), "there is no precision \"{}\"; f32 and bf16 are known",
-              options.precision);
-  if (options.precision == "f32") return device;
-  GRAFT_CHECK(std::string_view(device->name()) == "cuda",
+  const auto precision = precision_named(options.precision);
+  GRAFT_CHECK(precision, "there is no precision \"{}\"; f32, tf32 and bf16 are known", options.precision);
+  GRAFT_CHECK(*precision != Precision::bf16 || std::string_view(device->name()) == "cuda",
               "the {} device computes in f32: bf16 is for a GPU, whose tensor cores multiply it. Leave the precision "
               "out, or choose the device cuda",
               device->name());
-  device->set_compute_type(DType::bf16);
+  device->set_precision(*precision);
+  tune(*device, options.tuning);
   return device;
 }
 

@@ -18,7 +18,7 @@ std::optional<int> cuda_index(std::string_view name);
 // One of "auto", "cpu", "reference", "cuda", "cuda:N".
 bool is_device_name(std::string_view name);
 
-// One of "f32", "bf16".
-bool is_precision_name(std::string_view name);
+// Of "f32", "tf32" or "bf16"; nothing for another name.
+std::optional<Precision> precision_named(std::string_view name);
 
 }  // namespace graft

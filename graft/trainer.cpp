@@ -69,7 +69,7 @@ Trainer::Trainer(const std::filesystem::path& model, const std::filesystem::path
   state_->setup = train::set_up(
       {.photos = photos, .from = model, .config = config_of(settings), .learning_rate = settings.learning_rate});
   state_->device = open_device(device);
-  state_->setup.config.precision = state_->device->compute_type();
+  state_->setup.config.precision = state_->device->precision();
   state_->resume = settings.resume;
   GRAFT_CHECK(settings.checkpoint_seconds >= 0, "checkpoint_seconds is {}; give 0 or more",
               settings.checkpoint_seconds);

@@ -55,7 +55,7 @@ double measure(const train::Predictor& predictor, int64_t batch, double seconds,
 }
 
 int bench_models(const BenchOptions& o) {
-  const auto device = open_device(o.device);
+  const auto device = open_device_noted(o.device);
   const train::Predictor predictor = make_predictor(o, device);
   device->allocator().trim();
   device->allocator().reset_peak();

@@ -31,7 +31,7 @@ int forward(const ForwardOptions& o) {
   const int64_t batch = std::min(o.batch, in[0]);
   train::PredictorOptions options{.batch = batch, .height = in[1], .width = in[2], .layers = {}};
   if (!o.layer.empty()) options.layers = {o.layer};
-  const train::Predictor predictor(model, open_device(o.device), options);
+  const train::Predictor predictor(model, open_device_noted(o.device), options);
 
   const Shape out = predictor.output_shape(0, in[0]);
   const bool swapped = o.layout == Layout::nchw && out.rank == 4;

@@ -50,7 +50,7 @@ int gradients(const GradientsOptions& o) {
   const auto labels = read_labels(o.labels, count, models::classes_of(graph));
   io::GraftFileWriter writer(o.output);
 
-  const auto device = open_device(o.device);
+  const auto device = open_device_noted(o.device);
   models::Network network(graph, device);
   for (const auto& entry : network.entries()) network.set(entry.info.name, model.read_all(entry.info.name));
   network.require_gradients(freeze);

@@ -45,7 +45,7 @@ std::optional<Line> draw_line(const train::ModelFile& model, const InspectOption
   for (size_t i = 0; i < parameters.size(); ++i)
     if (line.freeze.trainable[i]) line.trains[static_cast<size_t>(parameters[i].node)] = true;
   line.report =
-      train::plan_step_memory(graph, line.freeze, open_device(o.device), o.batch, model.info().preprocessing.crop);
+      train::plan_step_memory(graph, line.freeze, open_device_noted(o.device), o.batch, model.info().preprocessing.crop);
   return line;
 }
 
@@ -94,6 +94,14 @@ std::vector<std::string> made_by_texts(const Json& made_by) {
   return texts;
 }
 
+// " in bf16"; settings that cannot be read say nothing here.
+std::string precision_text(const train::ModelInfo& info) {
+  const Json settings = Json::parse(info.training, nullptr, false);
+  const Json word = settings.is_object() ? settings.value("precision", Json()) : Json();
+  const auto precision = word.is_string() ? precision_named(word.get<std::string>()) : std::nullopt;
+  return precision ? fmt::format(" in {}", name_of(*precision)) : "";
+}
+
 void report_plain(const train::ModelFile& model, const models::Summary& summary, const std::optional<Line>& line,
                   const InspectOptions& o) {
   constexpr size_t kShown = 10;
@@ -115,7 +123,7 @@ void report_plain(const train::ModelFile& model, const models::Summary& summary,
       info.licence.empty() ? "not said" : info.licence);
   if (const auto made_by = made_by_of(info); !made_by.empty())
     say("made by: {}\n", fmt::join(made_by_texts(made_by), ", "));
-  if (!info.training.empty()) say("trained by graft; --json shows the settings\n");
+  if (!info.training.empty()) say("trained by graft{}; --json shows the settings\n", precision_text(info));
   if (!line) return;
   const auto& r = line->report;
   if (is_default(o))

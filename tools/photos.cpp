@@ -11,7 +11,7 @@ void run_photos(const PhotoRun& run, SkippedPhotos& skipped, const UsePhotos& us
   if (count == 0) return;
   GRAFT_CHECK(run.batch >= 1, "--batch must be 1 or more, not {}", run.batch);
   const int64_t size = std::min(run.batch, count);
-  const train::Predictor predictor(run.model, open_device(run.device),
+  const train::Predictor predictor(run.model, open_device_noted(run.device),
                                    {.batch = size, .height = 0, .width = 0, .layers = run.layers});
   io::LoaderOptions options;
   options.preprocessing = run.model.info().preprocessing;

@@ -44,8 +44,8 @@ train::TrainOptions make_options(const TrainCommand& o, const train::RunSetup& s
   if (o.resume && !t.resume) note("there is no {} yet: beginning at the start", checkpoint.string());
   t.loader_threads = o.loader_threads.value_or(reading_threads(2));
   t.checkpoint_seconds = o.checkpoint_seconds;
-  t.device = open_device(o.device);
-  t.config.precision = t.device->compute_type();
+  t.device = open_device_noted(o.device);
+  t.config.precision = t.device->precision();
   return t;
 }
 

@@ -6,8 +6,12 @@
 #include "core/error.h"
 
 namespace graft {
-// What is neither becomes none, which no run has.
-NLOHMANN_JSON_SERIALIZE_ENUM(DType, {{DType::none, nullptr}, {DType::f32, "f32"}, {DType::bf16, "bf16"}})
+constexpr auto kNoPrecision = static_cast<Precision>(-1);
+// What is none of them becomes a precision that no run has.
+NLOHMANN_JSON_SERIALIZE_ENUM(Precision, {{kNoPrecision, nullptr},
+                                         {Precision::f32, "f32"},
+                                         {Precision::tf32, "tf32"},
+                                         {Precision::bf16, "bf16"}})
 }  // namespace graft
 
 namespace graft::train {
@@ -32,7 +36,7 @@ void check(const TrainConfig& c) {
   GRAFT_CHECK(c.micro_batch >= 0 && c.micro_batch <= c.batch,
               "a micro-batch is a part of the batch of {}: 1 to {} images (0: all), not {}", c.batch, c.batch,
               c.micro_batch);
-  GRAFT_CHECK(c.precision != DType::none, "the precision must be f32 or bf16");
+  GRAFT_CHECK(c.precision != kNoPrecision, "the precision must be f32, tf32 or bf16");
   GRAFT_CHECK(c.warmup_steps >= 0 && c.step_epochs >= 1,
               "the warm-up cannot be negative, nor a step be under an epoch");
   between("the learning rate", c.learning_rate, 0, 1e6);

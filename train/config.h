@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "contract/dtype.h"
+#include "core/precision.h"
 
 namespace graft::train {
 
@@ -25,7 +25,7 @@ struct TrainConfig {
   // Images computed together, where a whole batch has no room: gradients of the parts are added up before a step. Batch
   // norms see the part. 0: the batch
   int64_t micro_batch = 0;
-  DType precision = DType::f32;  // what the device computes in: f32 or bf16
+  Precision precision = Precision::f32;  // what the device computes in
 
   OptimizerKind optimizer = OptimizerKind::adamw;
   double learning_rate = 3e-3;

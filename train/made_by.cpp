@@ -14,6 +14,9 @@ std::string made_by(const Device* device) {
     json["device"] = device->name();
     const auto& functions = device->backend().device;
     if (functions.instruction_set) json["instruction_set"] = functions.instruction_set(device->backend().self);
+    const TuneFunctions& tune = device->backend().tune;
+    if (tune.versions) json["kernels"] = tune.versions(device->backend().self);
+    if (!device->tuning.empty()) json["tuning"] = device->tuning;
   }
   for (const auto& [library, version] : io::library_versions()) json[library] = version;
   json["glibc"] = gnu_get_libc_version();

@@ -122,9 +122,9 @@ Trainer::Trainer(TrainOptions options) : options_(std::move(options)) {
   GRAFT_CHECK(!options_.validation->samples.empty(), "there are no photos to validate on");
   GRAFT_CHECK(options_.model.preprocessing.crop > 0,
               "a network is trained on photos of one size; the model gives none");
-  GRAFT_CHECK(options_.config.precision == options_.device->compute_type(),
+  GRAFT_CHECK(options_.config.precision == options_.device->precision(),
               "the settings ask for {}, the device computes in {}", name_of(options_.config.precision),
-              name_of(options_.device->compute_type()));
+              name_of(options_.device->precision()));
   std::error_code not_there;
   GRAFT_CHECK(!options_.from || !std::filesystem::equivalent(options_.from->path(), options_.output, not_there),
               "{}: the result would replace the model it starts from; give another name", options_.output.string());

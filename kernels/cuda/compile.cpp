@@ -16,6 +16,7 @@
 #include "contract/piece_memory.h"
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -26,7 +27,10 @@ namespace {
 bool rows_are_neighbours(const Shape& shape) { return shape.rank != 3; }
 
 struct Program : PieceProgram {
+  CudaBackend as_described;  // its choices stay those of then: workspaces are planned for them
+
   Status choose_kernels() {
+    as_described = snapshot(*static_cast<const CudaBackend*>(self));
     for (const ProgramBuffer& b : buffers)
       if (b.kind == BufferKind::constant && b.view.dtype == DType::f64) return Status::unsupported;
     for (ProgramCall& call : calls) {
@@ -34,7 +38,7 @@ struct Program : PieceProgram {
       if (const Status status = check_args(call.primitive, call.args.bytes); status != Status::ok) return status;
       if (kernels().run[index] == nullptr) return Status::unsupported;
       if (const auto bytes = kernels().workspace_bytes[index]; bytes != nullptr)
-        call.workspace_bytes = bytes(self, call.args.bytes);
+        call.workspace_bytes = bytes(&as_described, call.args.bytes);
     }
     for (int32_t i = 0; i < static_cast<int32_t>(buffers.size()); ++i)
       if (buffer_at(i).kind == BufferKind::constant && buffer_at(i).first >= 0) pack(i, -1, buffer_at(i).view.bytes());
@@ -79,6 +83,7 @@ struct Program : PieceProgram {
   }
 
   Status run(size_t, const ProgramCall& call, CallContext& context, const ExecuteArgs&) const {
+    context.self = const_cast<CudaBackend*>(&as_described);  // which nobody changes
     return kernels().run[static_cast<int>(call.primitive)](&context, call.args.bytes);
   }
 };

@@ -11,9 +11,9 @@
 // once). 1x1 convolutions are plain products. The patches are never stored. 16-byte loads where C / groups is a
 // multiple of four; C = 3 of a photo is read element by element, and C / groups = 1 wastes 31 of a tile's 32 columns:
 // depthwise convolutions have kernels of their own. Limits in gemm_tile.h.
-#include "kernels/cuda/cudnn_convolution.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -38,24 +38,25 @@ __global__ __launch_bounds__(kGemmThreads, kGemmBlocks) void conv2d_kernel(Conv2
   store_results(results, a.cut, a.shape, block, a.out, [&](int64_t pixel) { return pixel * a.outputs + first; });
 }
 
-GemmPlan gemm_plan(const Conv2dArgs& c) {
+GemmPlan gemm_plan(const Conv2dArgs& c, int tile) {
   const Shape& weight = c.weight.shape;
   return {.shape = {.rows = c.y.shape.rows(),
                     .columns = weight[0] / c.conv.groups,
                     .depth = weight.count(1, 4),
                     .batches = c.conv.groups,
                     .results = c.y.numel()},
-          .wide = weight[3] % 4 == 0};
+          .wide = weight[3] % 4 == 0,
+          .tile = tile};
 }
 
-int64_t conv2d_workspace(const Conv2dArgs& c) {
-  if (c.x.dtype != DType::f32) return conv2d_mma_workspace(c);
-  return gemm_plan(c).cut.workspace_bytes();
+int64_t conv2d_workspace(const Conv2dArgs& c, int tile) {
+  if (c.x.dtype != DType::f32) return conv2d_mma_workspace(c, tile);
+  return gemm_plan(c, tile).cut.workspace_bytes();
 }
 
-Status conv2d(CallContext& call, const Conv2dArgs& c) {
+Status conv2d(CallContext& call, const Conv2dArgs& c, int tile) {
   if (!may_index(c.x.shape, c.weight.shape, c.conv)) return Status::unsupported;
-  const GemmPlan plan = gemm_plan(c);
+  const GemmPlan plan = gemm_plan(c, tile);
   Conv2dTiles tiles{.x = c.x.as<const float>(),
                     .weight = c.weight.as<const float>(),
                     .patches = patches_of(c.x.shape, c.y.shape, c.weight.shape, c.conv),
@@ -75,10 +76,17 @@ Status conv2d(CallContext& call, const Conv2dArgs& c) {
   });
 }
 
+OwnTiles own_tiles(const Conv2dArgs& c) {
+  if (!may_index(c.x.shape, c.weight.shape, c.conv)) return {};
+  if (c.x.dtype != DType::f32) return conv2d_mma_tiles(c);
+  const GemmPlan plan = gemm_plan(c, 0);
+  return tiles_of(plan.cut, plan.wide);
+}
+
 void enter_conv2d(KernelTable& table) {
-  enter<Conv2dArgs, cudnn_or<Conv2dArgs, conv2d>, cudnn_or<Conv2dArgs, conv2d_mma<__nv_bfloat16>>,
-        cudnn_or<Conv2dArgs, conv2d_mma<__half>>>(table);
-  enter_workspace<Conv2dArgs, cudnn_or_workspace<Conv2dArgs, conv2d_workspace>>(table);
+  enter<Conv2dArgs, by_way<Conv2dArgs, conv2d>, by_way<Conv2dArgs, conv2d_mma<__nv_bfloat16>>,
+        by_way<Conv2dArgs, conv2d_mma<__half>>>(table);
+  enter_workspace<Conv2dArgs, by_way_workspace<Conv2dArgs, conv2d_workspace>>(table);
 }
 
 }  // namespace graft::cuda

@@ -12,9 +12,9 @@
 // Memory traffic: dy is read once per phase and tile of columns, and by the taps of a phase from L1 or L2; weight once
 // per tile of rows; dx is written once, a pixel's channels at a time. 16-byte loads where the channels and outputs of a
 // group are multiples of four. Limits in gemm_tile.h.
-#include "kernels/cuda/cudnn_convolution.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -86,7 +86,7 @@ __global__ __launch_bounds__(kGemmThreads, kGemmBlocks) void conv2d_backward_dat
 
 struct Conv2dBackwardDataPlan : GemmPlan {
   PhaseAxis h, w;
-  explicit Conv2dBackwardDataPlan(const Conv2dBackwardDataArgs& c) {
+  Conv2dBackwardDataPlan(const Conv2dBackwardDataArgs& c, int tile) {
     const Shape &dx = c.dx.shape, &dy = c.dy.shape, &weight = c.weight.shape;
     const Conv2dParams& p = c.conv;
     h = phase_axis(dx[1], dy[1], weight[1], p.stride.h, p.pad.top, p.dilation.h);
@@ -98,14 +98,14 @@ struct Conv2dBackwardDataPlan : GemmPlan {
              .batches = p.groups * h.phases() * w.phases(),
              .results = c.dx.numel()};
     wide = weight[3] % 4 == 0 && outputs % 4 == 0;
-    cut = cut_of(shape, wide);
+    cut = cut_of(shape, wide, tile);
   }
 };
 
-int64_t conv2d_backward_data_workspace(const Conv2dBackwardDataArgs& c) {
-  if (c.dy.dtype != DType::f32) return conv2d_backward_data_mma_workspace(c);
+int64_t conv2d_backward_data_workspace(const Conv2dBackwardDataArgs& c, int tile) {
+  if (c.dy.dtype != DType::f32) return conv2d_backward_data_mma_workspace(c, tile);
   if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return 0;
-  return Conv2dBackwardDataPlan(c).cut.workspace_bytes();
+  return Conv2dBackwardDataPlan(c, tile).cut.workspace_bytes();
 }
 
 DataPhase phase_of(const Conv2dBackwardDataPlan& plan, const Conv2dBackwardDataArgs& c, int32_t first_h,
@@ -121,9 +121,9 @@ DataPhase phase_of(const Conv2dBackwardDataPlan& plan, const Conv2dBackwardDataA
           .first_w = first_w};
 }
 
-Status conv2d_backward_data(CallContext& call, const Conv2dBackwardDataArgs& c) {
+Status conv2d_backward_data(CallContext& call, const Conv2dBackwardDataArgs& c, int tile) {
   if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return Status::unsupported;
-  const Conv2dBackwardDataPlan plan(c);
+  const Conv2dBackwardDataPlan plan(c, tile);
   const Shape &dy = c.dy.shape, &weight = c.weight.shape;
   Conv2dBackwardDataTiles tiles{.dy = c.dy.as<const float>(),
                                 .weight = c.weight.as<const float>(),
@@ -168,11 +168,16 @@ Status conv2d_backward_data(CallContext& call, const Conv2dBackwardDataArgs& c) 
   });
 }
 
+OwnTiles own_tiles(const Conv2dBackwardDataArgs& c) {
+  if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return {};
+  if (c.dy.dtype != DType::f32) return conv2d_backward_data_mma_tiles(c);
+  const Conv2dBackwardDataPlan plan(c, 0);
+  return tiles_of(plan.cut, plan.wide);
+}
+
 void enter_conv2d_backward_data(KernelTable& table) {
-  enter<Conv2dBackwardDataArgs, cudnn_or<Conv2dBackwardDataArgs, conv2d_backward_data>,
-        cudnn_or<Conv2dBackwardDataArgs, conv2d_backward_data_mma<__nv_bfloat16>>>(table);
-  enter_workspace<Conv2dBackwardDataArgs, cudnn_or_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>>(
-      table);
+  enter<Conv2dBackwardDataArgs, by_way<Conv2dBackwardDataArgs, conv2d_backward_data>, by_way<Conv2dBackwardDataArgs, conv2d_backward_data_mma<__nv_bfloat16>>>(table);
+  enter_workspace<Conv2dBackwardDataArgs, by_way_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>>(table);
 }
 
 }  // namespace graft::cuda

@@ -12,9 +12,9 @@
 // L1 or L2 but for the first); dweight is written once, in S > 1 slabs S times into the workspace, and read from there.
 // Both operands are contiguous along the tile's sides: 16-byte loads where the channels and outputs of a group are
 // multiples of four. Limits in gemm_tile.h.
-#include "kernels/cuda/cudnn_convolution.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -40,7 +40,7 @@ __global__ __launch_bounds__(kGemmThreads,
                 [&](int64_t output) { return (first + output) * a.shape.columns; });
 }
 
-GemmPlan gemm_plan(const Conv2dBackwardWeightArgs& c) {
+GemmPlan gemm_plan(const Conv2dBackwardWeightArgs& c, int tile) {
   const Shape& weight = c.dweight.shape;
   const int64_t outputs = weight[0] / c.conv.groups;
   return {.shape = {.rows = outputs,
@@ -48,17 +48,18 @@ GemmPlan gemm_plan(const Conv2dBackwardWeightArgs& c) {
                     .depth = c.dy.shape.rows(),
                     .batches = c.conv.groups,
                     .results = weight.numel()},
-          .wide = weight[3] % 4 == 0 && outputs % 4 == 0};
+          .wide = weight[3] % 4 == 0 && outputs % 4 == 0,
+          .tile = tile};
 }
 
-int64_t conv2d_backward_weight_workspace(const Conv2dBackwardWeightArgs& c) {
-  if (c.x.dtype != DType::f32) return conv2d_backward_weight_mma_workspace(c);
-  return gemm_plan(c).cut.workspace_bytes();
+int64_t conv2d_backward_weight_workspace(const Conv2dBackwardWeightArgs& c, int tile) {
+  if (c.x.dtype != DType::f32) return conv2d_backward_weight_mma_workspace(c, tile);
+  return gemm_plan(c, tile).cut.workspace_bytes();
 }
 
-Status conv2d_backward_weight(CallContext& call, const Conv2dBackwardWeightArgs& c) {
+Status conv2d_backward_weight(CallContext& call, const Conv2dBackwardWeightArgs& c, int tile) {
   if (!may_index(c.x.shape, c.dweight.shape, c.conv)) return Status::unsupported;
-  const GemmPlan plan = gemm_plan(c);
+  const GemmPlan plan = gemm_plan(c, tile);
   Conv2dBackwardWeightTiles tiles{.x = c.x.as<const float>(),
                                   .dy = c.dy.as<const float>(),
                                   .patches = patches_of(c.x.shape, c.dy.shape, c.dweight.shape, c.conv),
@@ -75,11 +76,16 @@ Status conv2d_backward_weight(CallContext& call, const Conv2dBackwardWeightArgs&
   });
 }
 
+OwnTiles own_tiles(const Conv2dBackwardWeightArgs& c) {
+  if (!may_index(c.x.shape, c.dweight.shape, c.conv)) return {};
+  if (c.x.dtype != DType::f32) return conv2d_backward_weight_mma_tiles(c);
+  const GemmPlan plan = gemm_plan(c, 0);
+  return tiles_of(plan.cut, plan.wide);
+}
+
 void enter_conv2d_backward_weight(KernelTable& table) {
-  enter<Conv2dBackwardWeightArgs, cudnn_or<Conv2dBackwardWeightArgs, conv2d_backward_weight>,
-        cudnn_or<Conv2dBackwardWeightArgs, conv2d_backward_weight_mma<__nv_bfloat16>>>(table);
-  enter_workspace<Conv2dBackwardWeightArgs,
-                  cudnn_or_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>>(table);
+  enter<Conv2dBackwardWeightArgs, by_way<Conv2dBackwardWeightArgs, conv2d_backward_weight>, by_way<Conv2dBackwardWeightArgs, conv2d_backward_weight_mma<__nv_bfloat16>>>(table);
+  enter_workspace<Conv2dBackwardWeightArgs, by_way_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>>(table);
 }
 
 }  // namespace graft::cuda

@@ -50,10 +50,11 @@ GemmShape forward_shape(const Conv2dArgs& c) {
           .results = c.y.numel()};
 }
 
-int64_t conv2d_mma_workspace(const Conv2dArgs& c) { return plan_of(forward_shape(c)).workspace_bytes(); }
+int64_t conv2d_mma_workspace(const Conv2dArgs& c, int tile) { return plan_of(forward_shape(c), tile).workspace_bytes(); }
+OwnTiles conv2d_mma_tiles(const Conv2dArgs& c) { return tiles_of(forward_shape(c)); }
 
 template <typename T>
-Status conv2d_mma(CallContext& call, const Conv2dArgs& c) {
+Status conv2d_mma(CallContext& call, const Conv2dArgs& c, int tile) {
   if (!may_index(c.x.shape, c.weight.shape, c.conv)) return Status::unsupported;
   const GemmShape s = forward_shape(c);
   const auto *x = c.x.as<T>(), *weight = c.weight.as<T>();
@@ -77,10 +78,10 @@ Status conv2d_mma(CallContext& call, const Conv2dArgs& c) {
                          .stride = c.y.shape[3],
                          .batch_offset = s.columns,
                          .batch_columns = s.columns};
-  return mma_product<T>(call, "conv2d_mma", MmaProblem{patches, filters, out}, s);
+  return mma_product<T>(call, "conv2d_mma", MmaProblem{patches, filters, out}, s, tile);
 }
-template Status conv2d_mma<__nv_bfloat16>(CallContext&, const Conv2dArgs&);
-template Status conv2d_mma<__half>(CallContext&, const Conv2dArgs&);
+template Status conv2d_mma<__nv_bfloat16>(CallContext&, const Conv2dArgs&, int);
+template Status conv2d_mma<__half>(CallContext&, const Conv2dArgs&, int);
 
 // ---- backward by weights
 
@@ -93,12 +94,15 @@ GemmShape backward_weight_shape(const Conv2dBackwardWeightArgs& c) {
           .results = weight.numel()};
 }
 
-int64_t conv2d_backward_weight_mma_workspace(const Conv2dBackwardWeightArgs& c) {
-  return plan_of(backward_weight_shape(c)).workspace_bytes();
+int64_t conv2d_backward_weight_mma_workspace(const Conv2dBackwardWeightArgs& c, int tile) {
+  return plan_of(backward_weight_shape(c), tile).workspace_bytes();
+}
+OwnTiles conv2d_backward_weight_mma_tiles(const Conv2dBackwardWeightArgs& c) {
+  return tiles_of(backward_weight_shape(c));
 }
 
 template <typename T>
-Status conv2d_backward_weight_mma(CallContext& call, const Conv2dBackwardWeightArgs& c) {
+Status conv2d_backward_weight_mma(CallContext& call, const Conv2dBackwardWeightArgs& c, int tile) {
   if (!may_index(c.x.shape, c.dweight.shape, c.conv)) return Status::unsupported;
   const GemmShape s = backward_weight_shape(c);
   const auto *x = c.x.as<T>(), *dy = c.dy.as<T>();
@@ -115,9 +119,9 @@ Status conv2d_backward_weight_mma(CallContext& call, const Conv2dBackwardWeightA
                                      .batch_offset = c.dweight.shape[3],
                                      .vector = chunked(c.dweight.shape[3], x)};
   const MmaOutput<T> out{.y = c.dweight.data, .f32 = true, .stride = s.columns, .batch_offset = s.rows * s.columns};
-  return mma_product<T>(call, "conv2d_backward_weight_mma", MmaProblem{gradients, patches, out}, s);
+  return mma_product<T>(call, "conv2d_backward_weight_mma", MmaProblem{gradients, patches, out}, s, tile);
 }
-template Status conv2d_backward_weight_mma<__nv_bfloat16>(CallContext&, const Conv2dBackwardWeightArgs&);
+template Status conv2d_backward_weight_mma<__nv_bfloat16>(CallContext&, const Conv2dBackwardWeightArgs&, int);
 
 // ---- backward by data
 
@@ -239,13 +243,16 @@ struct BackwardDataPlan {
   }
 };
 
-int64_t conv2d_backward_data_mma_workspace(const Conv2dBackwardDataArgs& c) {
+int64_t conv2d_backward_data_mma_workspace(const Conv2dBackwardDataArgs& c, int tile) {
   if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return 0;  // unsupported, says the call
-  return plan_of(BackwardDataPlan(c).shape).workspace_bytes();
+  return plan_of(BackwardDataPlan(c).shape, tile).workspace_bytes();
+}
+OwnTiles conv2d_backward_data_mma_tiles(const Conv2dBackwardDataArgs& c) {
+  return tiles_of(BackwardDataPlan(c).shape);
 }
 
 template <typename T>
-Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs& c) {
+Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs& c, int tile) {
   if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return Status::unsupported;
   const BackwardDataPlan plan(c);
   const auto& [h, w, s] = plan;
@@ -280,7 +287,7 @@ Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs&
   problem.out.by_h = by_h, problem.out.by_w = by_w;
   problem.out.stride_h = c.conv.stride.h, problem.out.stride_w = c.conv.stride.w;
   problem.out.pixels_h = dx[1], problem.out.pixels_w = dx[2];
-  return mma_product<T>(call, "conv2d_backward_data_mma", problem, s, [&](const auto& launch_some) {
+  return mma_product<T>(call, "conv2d_backward_data_mma", problem, s, tile, [&](const auto& launch_some) {
     Status status = Status::ok;
     for (int64_t first = 0, count; first < plan.phases() && status == Status::ok; first += count) {
       count = plan.phases() - first < kMmaPhases ? plan.phases() - first : kMmaPhases;
@@ -290,6 +297,6 @@ Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs&
     return status;
   });
 }
-template Status conv2d_backward_data_mma<__nv_bfloat16>(CallContext&, const Conv2dBackwardDataArgs&);
+template Status conv2d_backward_data_mma<__nv_bfloat16>(CallContext&, const Conv2dBackwardDataArgs&, int);
 
 }  // namespace graft::cuda

@@ -12,8 +12,9 @@ Axes strides_of(const Shape& s) { return {s[1] * s[2] * s[3], 1, s[2] * s[3], s[
 
 class Builder {
  public:
-  explicit Builder(const Conv2dParams& p)
-      : graph_{.window = {.pad_before = {p.pad.top, p.pad.left},
+  Builder(const Conv2dParams& p, F32Math math)
+      : math_(math),
+        graph_{.window = {.pad_before = {p.pad.top, p.pad.left},
                           .pad_after = {p.pad.bottom, p.pad.right},
                           .stride = {p.stride.h, p.stride.w},
                           .dilation = {p.dilation.h, p.dilation.w}}} {}
@@ -41,7 +42,10 @@ class Builder {
     graph_.operations[graph_.operation_count++] = {.kind = kind, .inputs = {a, b}, .output = output};
     return output;
   }
-  std::optional<ConvolutionGraph> graph() const { return usable_ ? std::optional(graph_) : std::nullopt; }
+  std::optional<ConvolutionGraph> graph() {
+    graph_.rounds_to_tf32 = math_ == F32Math::tf32 && graph_.tensors[0].type == DType::f32;
+    return usable_ ? std::optional(graph_) : std::nullopt;
+  }
 
  private:
   static constexpr int64_t kFirstVirtual = 100;
@@ -51,6 +55,7 @@ class Builder {
     return t.id;
   }
 
+  F32Math math_;
   ConvolutionGraph graph_;
   bool usable_ = true;
 };
@@ -70,8 +75,8 @@ GraphOperator operator_of(Activation activation) {
 
 }  // namespace
 
-std::optional<ConvolutionGraph> graph_of(const Conv2dArgs& c) {
-  Builder b(c.conv);
+std::optional<ConvolutionGraph> graph_of(const Conv2dArgs& c, F32Math math) {
+  Builder b(c.conv, math);
   const int64_t x = b.tensor(c.x, 0), weight = b.tensor(c.weight, 1);
   const int64_t bias = c.bias.present() ? b.vector(c.bias, 2) : 0;
   const int64_t residual = c.residual.present() ? b.tensor(c.residual, 3) : 0;
@@ -87,15 +92,15 @@ std::optional<ConvolutionGraph> graph_of(const Conv2dArgs& c) {
   return b.graph();
 }
 
-std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardDataArgs& c) {
-  Builder b(c.conv);
+std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardDataArgs& c, F32Math math) {
+  Builder b(c.conv, math);
   const int64_t dy = b.tensor(c.dy, 0), weight = b.tensor(c.weight, 1), dx = b.tensor(c.dx, 2);
   b.operation(GraphOperator::backward_data, dy, weight, dx);
   return b.graph();
 }
 
-std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardWeightArgs& c) {
-  Builder b(c.conv);
+std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardWeightArgs& c, F32Math math) {
+  Builder b(c.conv, math);
   const int64_t x = b.tensor(c.x, 0), dy = b.tensor(c.dy, 1), dweight = b.tensor(c.dweight, 2);
   b.operation(GraphOperator::backward_weight, x, dy, dweight);
   return b.graph();

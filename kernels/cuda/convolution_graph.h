@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "contract/primitives.h"
+#include "kernels/cuda/f32_math.h"
 
 namespace graft::cuda {
 
@@ -62,7 +63,8 @@ struct ConvolutionGraph {
   std::array<GraphOperation, 4> operations = {};
   int32_t tensor_count = 0, operation_count = 0;
   ConvolutionWindow window;
-  DType compute = DType::f32;  // of products and sums
+  DType compute = DType::f32;   // of products and sums
+  bool rounds_to_tf32 = false;  // the factors of the convolution, of f32 alone
   // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const ConvolutionGraph&) const = default;
 
@@ -75,8 +77,8 @@ struct ConvolutionGraph {
 
 // Of arguments that check_args has passed. Nothing for elements that cuDNN does not compute with (f64) and for empty
 // tensors, whose results are zeros or nothing.
-std::optional<ConvolutionGraph> graph_of(const Conv2dArgs&);
-std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardDataArgs&);
-std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardWeightArgs&);
+std::optional<ConvolutionGraph> graph_of(const Conv2dArgs&, F32Math);
+std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardDataArgs&, F32Math);
+std::optional<ConvolutionGraph> graph_of(const Conv2dBackwardWeightArgs&, F32Math);
 
 }  // namespace graft::cuda

@@ -1,5 +1,7 @@
 #include "kernels/cuda/cublaslt_descriptors.h"
 
+#include <algorithm>
+
 namespace graft::cuda {
 
 namespace {
@@ -13,6 +15,27 @@ cublasOperation_t operation_of(bool transposed) { return transposed ? CUBLAS_OP_
 cublasLtEpilogue_t epilogue_of(const MatrixProduct& p) {
   if (p.bias.present()) return p.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
   return p.relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+// "cublaslt 66 tile=20 stages=3 …"; what an algorithm does not have is left out.
+std::string name_of(const CublasLt& api, const cublasLtMatmulAlgo_t& algorithm) {
+  std::string name = "cublaslt";
+  const auto add = [&]<typename T>(const char* word, cublasLtMatmulAlgoConfigAttributes_t attribute, T value) {
+    size_t written = 0;
+    const cublasStatus_t status =
+        api.cublasLtMatmulAlgoConfigGetAttribute(&algorithm, attribute, &value, sizeof value, &written);
+    if (status == CUBLAS_STATUS_SUCCESS && written == sizeof value) name += word + std::to_string(value);
+  };
+  add(" ", CUBLASLT_ALGO_CONFIG_ID, int32_t{});
+  add(" tile=", CUBLASLT_ALGO_CONFIG_TILE_ID, uint32_t{});
+  add(" stages=", CUBLASLT_ALGO_CONFIG_STAGES_ID, uint32_t{});
+  add(" splits=", CUBLASLT_ALGO_CONFIG_SPLITK_NUM, int32_t{});
+  add(" reduction=", CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, uint32_t{});
+  add(" swizzling=", CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, uint32_t{});
+  add(" option=", CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, uint32_t{});
+  add(" inner=", CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, uint16_t{});
+  add(" cluster=", CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, uint16_t{});
+  return name;
 }
 
 }  // namespace
@@ -59,19 +82,33 @@ cublasStatus_t describe(const CublasLt& api, const MatrixProduct& p, cublasLtMat
   return status;
 }
 
-std::optional<ProductAlgorithm> choose_algorithm(const CublasLt& api, cublasLtHandle_t handle, const MatrixProduct& p) {
+std::vector<ProductAlgorithm> list_algorithms(const CublasLt& api, cublasLtHandle_t handle, const MatrixProduct& p,
+                                              size_t most) {
   // The heuristic reads nothing from a bias but how far its address is aligned.
   const auto* bias = reinterpret_cast<const void*>(static_cast<uintptr_t>(p.alignment));
   ProductDescriptors d;
   cublasLtMatmulPreferenceOpaque_t preference;
   if (describe(api, p, bias, &d) != CUBLAS_STATUS_SUCCESS || describe(api, p, &preference) != CUBLAS_STATUS_SUCCESS)
-    return std::nullopt;
-  cublasLtMatmulHeuristicResult_t first = {};
+    return {};
+  std::vector<cublasLtMatmulHeuristicResult_t> results(most);
   int found = 0;
-  const cublasStatus_t status =
-      api.cublasLtMatmulAlgoGetHeuristic(handle, &d.operation, &d.a, &d.b, &d.d, &d.d, &preference, 1, &first, &found);
-  if (status != CUBLAS_STATUS_SUCCESS || found == 0 || first.state != CUBLAS_STATUS_SUCCESS) return std::nullopt;
-  return ProductAlgorithm{.algorithm = first.algo, .workspace_bytes = static_cast<int64_t>(first.workspaceSize)};
+  if (api.cublasLtMatmulAlgoGetHeuristic(handle, &d.operation, &d.a, &d.b, &d.d, &d.d, &preference,
+                                         static_cast<int>(most), results.data(), &found) != CUBLAS_STATUS_SUCCESS)
+    return {};
+  std::vector<ProductAlgorithm> list;
+  for (int i = 0; i < found; ++i) {
+    const cublasLtMatmulHeuristicResult_t& r = results[static_cast<size_t>(i)];
+    if (r.state != CUBLAS_STATUS_SUCCESS) continue;
+    std::string name = name_of(api, r.algo);
+    if (std::any_of(list.begin(), list.end(), [&](const ProductAlgorithm& a) { return a.name == name; })) continue;
+    list.push_back({r.algo, static_cast<int64_t>(r.workspaceSize), std::move(name)});
+  }
+  return list;
+}
+
+std::optional<ProductAlgorithm> choose_algorithm(const CublasLt& api, cublasLtHandle_t handle, const MatrixProduct& p) {
+  const std::vector<ProductAlgorithm> first = list_algorithms(api, handle, p, 1);
+  return first.empty() ? std::nullopt : std::optional(first.front());
 }
 
 }  // namespace graft::cuda

@@ -17,6 +17,7 @@ namespace graft::cuda {
   X(cublasLtMatmulPreferenceInit_internal) \
   X(cublasLtMatmulPreferenceSetAttribute)  \
   X(cublasLtMatmulAlgoGetHeuristic)        \
+  X(cublasLtMatmulAlgoConfigGetAttribute)  \
   X(cublasLtMatmul)                        \
   X(cublasLtMatmulDescGetAttribute)        \
   X(cublasLtMatrixLayoutGetAttribute)      \

@@ -1,16 +1,16 @@
-// Matrix products through cuBLASLt: an algorithm is chosen once for each product and kept, a call hands over pointers.
-#include "kernels/cuda/cublaslt_matmul.h"
-
+// Matrix products through cuBLASLt: an algorithm is chosen once for each product, and once for each name that is asked
+// for, and kept; a call hands over pointers.
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "contract/plan_intervals.h"
-#include "contract/without_exceptions.h"
 #include "kernels/cuda/cublaslt_descriptors.h"
 #include "kernels/cuda/libraries.h"
 #include "kernels/cuda/status.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -25,7 +25,7 @@ struct CublasLtProducts {
   const CublasLt* api = nullptr;  // nullptr: graft's kernels compute everything
   cublasLtHandle_t handle = nullptr;
   std::mutex choosing;
-  std::map<MatrixProduct, std::optional<ProductAlgorithm>> algorithms;
+  std::map<std::pair<MatrixProduct, std::string>, std::optional<ProductAlgorithm>> algorithms;  // name "": the rule's
 };
 
 namespace {
@@ -44,22 +44,31 @@ bool is_open(CublasLtProducts& c) {
   return c.api != nullptr;
 }
 
-// nullptr: there is none.
-const ProductAlgorithm* algorithm_for(CublasLtProducts* c, const MatrixProduct& product) {
-  const ProductAlgorithm* algorithm = nullptr;
-  (void)without_exceptions([&] {
-    if (c == nullptr || !is_open(*c)) return Status::ok;
-    const std::lock_guard lock(c->choosing);
-    auto found = c->algorithms.find(product);
-    if (found == c->algorithms.end())
-      found = c->algorithms.emplace(product, choose_algorithm(*c->api, c->handle, product)).first;
-    if (found->second) algorithm = &*found->second;
-    return Status::ok;
-  });
-  return algorithm;
+std::optional<ProductAlgorithm> named_algorithm(CublasLtProducts& c, const MatrixProduct& product,
+                                                const std::string& name) {
+  for (const ProductAlgorithm& algorithm : list_algorithms(*c.api, c.handle, product, kMostPlans))
+    if (algorithm.name == name) return algorithm;
+  return std::nullopt;
 }
 
-std::optional<MatrixProduct> strict_product_of(const MatmulArgs& m) { return product_of(m, ProductPrecision::strict); }
+// nullptr: there is none. A name that no algorithm has is not taken for another.
+const ProductAlgorithm* algorithm_of(CublasLtProducts& c, const MatrixProduct& product, const std::string& name) {
+  const std::lock_guard lock(c.choosing);
+  auto found = c.algorithms.find({product, name});
+  if (found == c.algorithms.end())
+    found = c.algorithms
+                .emplace(std::pair(product, name), name.empty() ? choose_algorithm(*c.api, c.handle, product)
+                                                                : named_algorithm(c, product, name))
+                .first;
+  return found->second ? &*found->second : nullptr;
+}
+
+const ProductAlgorithm* algorithm_for(CublasLtProducts* c, const MatrixProduct& product, const Way& way) {
+  if (c == nullptr || !is_open(*c)) return nullptr;
+  if (!way.plan.empty())
+    if (const ProductAlgorithm* chosen = algorithm_of(*c, product, way.plan)) return chosen;
+  return algorithm_of(*c, product, {});
+}
 
 // cuBLASLt wants its workspace on a multiple of 256 bytes; the contract promises kArenaAlignment.
 constexpr int64_t kWorkspaceAlignment = 256;
@@ -93,13 +102,13 @@ bool calls_cublaslt() { return is_wanted(); }
 CublasLtProducts* make_cublaslt_products() { return new (std::nothrow) CublasLtProducts; }
 void destroy(CublasLtProducts* c) { delete c; }
 
-Status cublaslt_matmul(CallContext& call, const MatmulArgs& m) {
-  const auto product = strict_product_of(m);
+Status library_run(CallContext& call, const MatmulArgs& m, const Way& way) {
+  const auto product = product_of(m, way.math);
   if (!product) return Status::unsupported;
   const ProductMemory memory(m, *product);
   if (!memory.aligned) return Status::unsupported;
   CublasLtProducts* c = static_cast<CudaBackend*>(call.self)->cublaslt;
-  const ProductAlgorithm* algorithm = algorithm_for(c, *product);
+  const ProductAlgorithm* algorithm = algorithm_for(c, *product, way);
   if (algorithm == nullptr) return Status::unsupported;
   if (call.workspace_bytes < room_for(*algorithm)) return Status::invalid_argument;
 
@@ -116,11 +125,21 @@ Status cublaslt_matmul(CallContext& call, const MatmulArgs& m) {
   return Status::device_error;
 }
 
-int64_t cublaslt_workspace(void* self, const MatmulArgs& m) {
-  const auto product = strict_product_of(m);
+int64_t library_workspace(void* self, const MatmulArgs& m, const Way& way) {
+  const auto product = product_of(m, way.math);
   if (!product || select_device(self) != Status::ok) return 0;
-  const ProductAlgorithm* algorithm = algorithm_for(static_cast<CudaBackend*>(self)->cublaslt, *product);
+  const ProductAlgorithm* algorithm = algorithm_for(static_cast<CudaBackend*>(self)->cublaslt, *product, way);
   return algorithm == nullptr ? 0 : room_for(*algorithm);
+}
+
+std::vector<std::string> library_plans(void* self, const MatmulArgs& m, F32Math math) {
+  CublasLtProducts* c = static_cast<CudaBackend*>(self)->cublaslt;
+  const auto product = product_of(m, math);
+  if (c == nullptr || !is_open(*c) || !product) return {};
+  std::vector<std::string> names;
+  for (ProductAlgorithm& a : list_algorithms(*c->api, c->handle, *product, kMostPlans))
+    names.push_back(std::move(a.name));
+  return names;
 }
 
 }  // namespace graft::cuda

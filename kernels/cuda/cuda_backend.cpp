@@ -10,6 +10,7 @@
 #include "kernels/cuda/compile.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/status.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -43,6 +44,14 @@ Status make_backend(int32_t device, Backend* out) {
   auto* self = new (std::nothrow) CudaBackend;
   if (self == nullptr) return Status::out_of_memory;
   self->device = device;
+  if (const Status status = without_exceptions([&] {
+        self->choices = std::make_shared<const Choices>();
+        return Status::ok;
+      });
+      status != Status::ok) {
+    delete self;
+    return status;
+  }
   self->cudnn = make_cudnn_convolutions();
   self->cublaslt = make_cublaslt_products();
   self->multiprocessors = properties.multiProcessorCount;
@@ -63,6 +72,8 @@ Status make_backend(int32_t device, Backend* out) {
   std::copy(std::begin(kernels().run), std::end(kernels().run), std::begin(out->run));
   out->workspace_bytes = workspace_bytes;
   out->compile = compile_functions();
+  out->device.allow_tf32 = allow_tf32;
+  out->tune = tune_functions();
   return Status::ok;
 }
 

@@ -1,15 +1,15 @@
-// Dense convolutions through cuDNN: plans are chosen once for each graph and kept, execution hands over pointers.
-#include "kernels/cuda/cudnn_convolution.h"
-
+// Dense convolutions through cuDNN: plans are chosen once for each graph, and once for each name that is asked for, and
+// kept; execution hands over pointers.
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 
-#include "contract/without_exceptions.h"
 #include "kernels/cuda/cudnn_plan.h"
 #include "kernels/cuda/libraries.h"
 #include "kernels/cuda/status.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -25,7 +25,8 @@ struct CudnnConvolutions {
   const Cudnn* api = nullptr;  // nullptr: graft's kernels compute everything
   cudnnHandle_t handle = nullptr;
   std::mutex planning, executing;
-  std::map<ConvolutionGraph, std::optional<CudnnPlan>> plans;
+  std::map<std::pair<ConvolutionGraph, std::string>, std::optional<CudnnPlan>> plans;  // name "": the rule's
+  std::map<ConvolutionGraph, std::vector<std::string>> names;
 };
 
 namespace {
@@ -44,26 +45,42 @@ bool is_open(CudnnConvolutions& c) {
   return c.api != nullptr;
 }
 
-// nullptr: there is none.
-const CudnnPlan* plan_of(CudnnConvolutions& c, const ConvolutionGraph& graph) {
+// nullptr: there is none. A name that no plan has is not taken for another.
+const CudnnPlan* plan_of(CudnnConvolutions& c, const ConvolutionGraph& graph, const std::string& name) {
   const std::lock_guard lock(c.planning);
-  auto found = c.plans.find(graph);
+  auto found = c.plans.find({graph, name});
   if (found == c.plans.end()) {
-    const CudnnDevice device(c.handle);
-    found = c.plans.emplace(graph, choose_plan(*c.api, device, graph, ConvolutionPrecision::strict)).first;
+    std::vector<CudnnPlan> plans = list_plans(*c.api, CudnnDevice(c.handle), graph, 1, name);
+    auto first = plans.empty() ? std::nullopt : std::optional(std::move(plans.front()));
+    found = c.plans.emplace(std::pair(graph, name), std::move(first)).first;
   }
   return found->second ? &*found->second : nullptr;
 }
 
 template <typename Args>
-const CudnnPlan* plan_for(CudnnConvolutions* c, const Args& args) {
-  const CudnnPlan* plan = nullptr;
-  (void)without_exceptions([&] {
-    if (c == nullptr || !is_open(*c)) return Status::ok;
-    if (const auto graph = graph_of(args)) plan = plan_of(*c, *graph);
-    return Status::ok;
-  });
-  return plan;
+const CudnnPlan* plan_for(CudnnConvolutions* c, const Args& args, const Way& way) {
+  if (c == nullptr || !is_open(*c)) return nullptr;
+  const auto graph = graph_of(args, way.math);
+  if (!graph) return nullptr;
+  if (!way.plan.empty())
+    if (const CudnnPlan* chosen = plan_of(*c, *graph, way.plan)) return chosen;
+  return plan_of(*c, *graph, {});
+}
+
+template <typename Args>
+std::vector<std::string> names_of(void* self, const Args& args, F32Math math) {
+  CudnnConvolutions* c = static_cast<CudaBackend*>(self)->cudnn;
+  const auto graph = graph_of(args, math);
+  if (c == nullptr || !is_open(*c) || !graph) return {};
+  const std::lock_guard lock(c->planning);
+  auto found = c->names.find(*graph);
+  if (found == c->names.end()) {
+    std::vector<std::string> names;
+    for (const CudnnPlan& plan : list_plans(*c->api, CudnnDevice(c->handle), *graph, kMostPlans))
+      names.push_back(plan.name);
+    found = c->names.emplace(*graph, std::move(names)).first;
+  }
+  return found->second;
 }
 
 // Every view that is there, under the id that graph_of gave it.
@@ -99,11 +116,11 @@ cudnnStatus_t execute(CudnnConvolutions& c, const CudnnPlan& plan, const GraphMe
 }
 
 template <typename Args>
-Status run(CallContext& call, const Args& args) {
+Status run(CallContext& call, const Args& args, const Way& way) {
   CudnnConvolutions* c = static_cast<CudaBackend*>(call.self)->cudnn;
   const GraphMemory memory(args);
   if (!memory.aligned) return Status::unsupported;
-  const CudnnPlan* plan = plan_for(c, args);
+  const CudnnPlan* plan = plan_for(c, args, way);
   if (plan == nullptr) return Status::unsupported;
   if (call.workspace_bytes < plan->workspace_bytes) return Status::invalid_argument;
   call.kernel = "cudnn";
@@ -115,9 +132,9 @@ Status run(CallContext& call, const Args& args) {
 }
 
 template <typename Args>
-int64_t workspace(void* self, const Args& args) {
+int64_t workspace(void* self, const Args& args, const Way& way) {
   if (select_device(self) != Status::ok) return 0;
-  const CudnnPlan* plan = plan_for(static_cast<CudaBackend*>(self)->cudnn, args);
+  const CudnnPlan* plan = plan_for(static_cast<CudaBackend*>(self)->cudnn, args, way);
   return plan == nullptr ? 0 : plan->workspace_bytes;
 }
 
@@ -128,12 +145,13 @@ bool calls_cudnn() { return is_wanted(); }
 CudnnConvolutions* make_cudnn_convolutions() { return new (std::nothrow) CudnnConvolutions; }
 void destroy(CudnnConvolutions* c) { delete c; }
 
-Status cudnn_convolution(CallContext& call, const Conv2dArgs& args) { return run(call, args); }
-Status cudnn_convolution(CallContext& call, const Conv2dBackwardDataArgs& args) { return run(call, args); }
-Status cudnn_convolution(CallContext& call, const Conv2dBackwardWeightArgs& args) { return run(call, args); }
-
-int64_t cudnn_workspace(void* self, const Conv2dArgs& args) { return workspace(self, args); }
-int64_t cudnn_workspace(void* self, const Conv2dBackwardDataArgs& args) { return workspace(self, args); }
-int64_t cudnn_workspace(void* self, const Conv2dBackwardWeightArgs& args) { return workspace(self, args); }
+#define GRAFT_LIBRARY(Args)                                                                                \
+  Status library_run(CallContext& call, const Args& a, const Way& way) { return run(call, a, way); }       \
+  int64_t library_workspace(void* self, const Args& a, const Way& way) { return workspace(self, a, way); } \
+  std::vector<std::string> library_plans(void* self, const Args& a, F32Math math) { return names_of(self, a, math); }
+GRAFT_LIBRARY(Conv2dArgs)
+GRAFT_LIBRARY(Conv2dBackwardDataArgs)
+GRAFT_LIBRARY(Conv2dBackwardWeightArgs)
+#undef GRAFT_LIBRARY
 
 }  // namespace graft::cuda

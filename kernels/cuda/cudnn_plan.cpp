@@ -42,6 +42,26 @@ std::vector<CudnnDescriptor> proposals(const Cudnn& api, const CudnnDevice& devi
   return list;
 }
 
+// "cudnn 7 2=1 13=4"
+std::string name_of(const Cudnn& api, const CudnnDescriptor& config, int64_t engine) {
+  std::string name = "cudnn " + std::to_string(engine);
+  std::vector<CudnnDescriptor> knobs;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  const int64_t count =
+      config.get<cudnnBackendDescriptor_t>(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, nullptr, 0);
+  for (int64_t i = 0; i < count; ++i)
+    raw.push_back(knobs.emplace_back(api, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR).raw());
+  if (count > 0) (void)config.get(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(), count);
+  for (const CudnnDescriptor& knob : knobs) {
+    cudnnBackendKnobType_t type{};
+    int64_t value = 0;
+    if (knob.get(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, &type, 1) == 1 &&
+        knob.get(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, &value, 1) == 1)
+      name += ' ' + std::to_string(static_cast<int>(type)) + '=' + std::to_string(value);
+  }
+  return name;
+}
+
 }  // namespace
 
 CudnnDevice::CudnnDevice(const Cudnn& api, std::string_view json)
@@ -51,27 +71,34 @@ CudnnDevice::CudnnDevice(const Cudnn& api, std::string_view json)
       .finalize();
 }
 
-bool keeps_promises(uint32_t notes, DType elements, ConvolutionPrecision precision) {
+bool keeps_promises(uint32_t notes, DType elements, F32Math math) {
   uint32_t refused = bit(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) |
                      bit(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) | bit(CUDNN_NUMERICAL_NOTE_FFT) |
                      bit(CUDNN_NUMERICAL_NOTE_WINOGRAD) | bit(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4) |
                      bit(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6) | bit(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13);
-  const bool rounds_freely = elements == DType::f32 && precision == ConvolutionPrecision::tf32;
+  const bool rounds_freely = elements == DType::f32 && math == F32Math::tf32;
   if (!rounds_freely) refused |= bit(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
   if (!rounds_freely && elements == DType::f32) refused |= bit(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
   return (notes & refused) == 0;
 }
 
-std::optional<CudnnPlan> choose_plan(const Cudnn& api, const CudnnDevice& device, const ConvolutionGraph& g,
-                                     ConvolutionPrecision precision) {
+std::vector<CudnnPlan> list_plans(const Cudnn& api, const CudnnDevice& device, const ConvolutionGraph& g, size_t most,
+                                  std::string_view name) {
+  std::vector<CudnnPlan> plans;
   const CudnnGraph graph(api, g, device.handle());
-  if (!graph.ok()) return std::nullopt;
+  if (!graph.ok()) return plans;
+  const F32Math math = g.rounds_to_tf32 ? F32Math::tf32 : F32Math::strict;
   for (const CudnnDescriptor& config : proposals(api, device, graph)) {
+    if (plans.size() == most) break;
     CudnnDescriptor engine(api, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     cudnnBackendDescriptor_t raw = engine.raw();
     if (config.get(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, &raw, 1) < 1) continue;
     CudnnPlan plan{.plan = CudnnDescriptor(api, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR), .notes = notes_of(engine)};
-    if (!keeps_promises(plan.notes, g.tensors[0].type, precision)) continue;
+    if (!keeps_promises(plan.notes, g.tensors[0].type, math)) continue;
+    (void)engine.get(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, &plan.engine, 1);
+    plan.name = name_of(api, config, plan.engine);
+    if (!name.empty() && plan.name != name) continue;
+    if (std::any_of(plans.begin(), plans.end(), [&](const CudnnPlan& p) { return p.name == plan.name; })) continue;
 
     plan.plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
     if (device.handle() != nullptr) plan.plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, device.handle());
@@ -81,10 +108,14 @@ std::optional<CudnnPlan> choose_plan(const Cudnn& api, const CudnnDevice& device
         plan.plan.get(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, &plan.workspace_bytes, 1) == 1;
     if (!sized || plan.workspace_bytes > kMostPlanWorkspace) continue;
     plan.compiled = is_compiled(engine);
-    (void)engine.get(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, &plan.engine, 1);
-    return plan;
+    plans.push_back(std::move(plan));
   }
-  return std::nullopt;
+  return plans;
+}
+
+std::optional<CudnnPlan> choose_plan(const Cudnn& api, const CudnnDevice& device, const ConvolutionGraph& g) {
+  std::vector<CudnnPlan> plans = list_plans(api, device, g, 1);
+  return plans.empty() ? std::nullopt : std::optional(std::move(plans.front()));
 }
 
 }  // namespace graft::cuda

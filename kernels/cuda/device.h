@@ -1,5 +1,7 @@
 // The contract's device functions over CUDA's run-time.
 #pragma once
+#include <memory>
+
 #include "contract/backend.h"
 
 namespace graft::cuda {
@@ -14,13 +16,16 @@ struct CublasLtProducts;
 CublasLtProducts* make_cublaslt_products();  // nullptr: every product is graft's own
 void destroy(CublasLtProducts*);
 
-// Backend::self
+struct Choices;  // ways.h
+
+// Backend::self; and each described piece's, with the choices of then.
 struct CudaBackend {
   int32_t device = 0;
   int32_t multiprocessors = 0;
   char description[320] = "";
   CudnnConvolutions* cudnn = nullptr;
   CublasLtProducts* cublaslt = nullptr;
+  std::shared_ptr<const Choices> choices;  // read by choices_of
 };
 
 // Makes the backend's device the thread's current one, which launches and allocations refer to.

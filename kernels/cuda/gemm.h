@@ -7,6 +7,7 @@
 #include "kernels/cuda/conv_geometry.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/memory.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -41,12 +42,12 @@ struct GemmCut {
 // 128 · 128 results where there are at least kBlocksEnough such blocks: with fewer, tiles of a quarter that size keep
 // more multiprocessors busy, at half the efficiency (gemm_tile.h). A larger tile must not compute more than 5 / 4 of
 // what smaller ones do: y's border costs as much as its inside. `wide`: operands are read in vectors; the largest tile
-// needs them.
+// needs them. `tile`: the side that was chosen instead (ways.h).
 inline constexpr int64_t kBlocksWanted = 256, kBlocksEnough = 64;
 inline constexpr int64_t kLeastSlab = 128;  // products a result; fewer are not worth a partial sum written and read
 inline constexpr int64_t kSlabStep = 32;    // slabs are whole slices of any tile
 
-inline GemmCut cut_of(const GemmShape& shape, bool wide) {
+inline GemmCut cut_of(const GemmShape& shape, bool wide, int tile) {
   const auto cut_into = [&](int side) {
     return GemmCut{.side = side,
                    .row_tiles = ceil_div(shape.rows, side),
@@ -62,6 +63,7 @@ inline GemmCut cut_of(const GemmShape& shape, bool wide) {
     const bool wastes = larger.tiles() * 4 * 4 > cut_into(side / 2).tiles() * 5;
     if (fills && !wastes && (wide || side < 128)) cut = larger;
   }
+  if (tile != 0) cut = cut_into(tile);
   if (cut.tiles() == 0) return cut;
   const int64_t wanted = kBlocksWanted / cut.tiles(), slabs = wanted < most_slabs ? wanted : most_slabs;
   if (slabs > 1) {
@@ -76,8 +78,14 @@ inline GemmCut cut_of(const GemmShape& shape, bool wide) {
 struct GemmPlan {
   GemmShape shape;
   bool wide = false;
-  GemmCut cut = cut_of(shape, wide);
+  int tile = 0;  // the side that was chosen; 0: by shape
+  GemmCut cut = cut_of(shape, wide, tile);
 };
+
+// The tiles that may be chosen.
+inline OwnTiles tiles_of(const GemmCut& cut, bool wide) {
+  return {.all = std::span(kTiles).first(wide ? 3 : 2), .by_shape = cut.side};
+}
 
 // y = act(Σ_s planes[s] + bias + residual), s in order; y has rows of `columns`.
 template <typename T>

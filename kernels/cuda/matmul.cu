@@ -7,9 +7,9 @@
 // many; few rows or classes (the head of transfer learning: 64 images, K = 2048, N = 2) are 32² tiles, the sum in slabs
 // of 128, so that 32 blocks share what two would do. 16-byte loads where the contiguous axes of a and b are multiples
 // of four.
-#include "kernels/cuda/cublaslt_matmul.h"
 #include "kernels/cuda/gemm_tile.h"
 #include "kernels/cuda/mma_launchers.h"
+#include "kernels/cuda/ways.h"
 
 namespace graft::cuda {
 
@@ -64,21 +64,22 @@ __global__ __launch_bounds__(kGemmThreads, kGemmBlocks) void matmul_kernel(Matmu
   store_results(results, m.cut, m.shape, block, m.out, [&](int64_t i) { return i * m.shape.columns; });
 }
 
-GemmPlan gemm_plan(const MatmulArgs& m) {
+GemmPlan gemm_plan(const MatmulArgs& m, int tile) {
   return {.shape = {.rows = m.y.shape[0],
                     .columns = m.y.shape[1],
                     .depth = m.a.shape[m.transpose_a ? 0 : 1],
                     .results = m.y.numel()},
-          .wide = m.a.shape[1] % 4 == 0 && m.b.shape[1] % 4 == 0};
+          .wide = m.a.shape[1] % 4 == 0 && m.b.shape[1] % 4 == 0,
+          .tile = tile};
 }
 
-int64_t matmul_workspace(const MatmulArgs& m) {
-  if (m.a.dtype != DType::f32) return matmul_mma_workspace(m);
-  return gemm_plan(m).cut.workspace_bytes();
+int64_t matmul_workspace(const MatmulArgs& m, int tile) {
+  if (m.a.dtype != DType::f32) return matmul_mma_workspace(m, tile);
+  return gemm_plan(m, tile).cut.workspace_bytes();
 }
 
-Status matmul(CallContext& call, const MatmulArgs& m) {
-  const GemmPlan plan = gemm_plan(m);
+Status matmul(CallContext& call, const MatmulArgs& m, int tile) {
+  const GemmPlan plan = gemm_plan(m, tile);
   const auto *a = m.a.as<const float>(), *b = m.b.as<const float>(), *bias = m.bias.as<const float>();
   const int64_t a_row = m.a.shape[1], b_row = m.b.shape[1];
   const bool ta = m.transpose_a != 0, tb = m.transpose_b != 0;
@@ -98,10 +99,16 @@ Status matmul(CallContext& call, const MatmulArgs& m) {
   });
 }
 
+OwnTiles own_tiles(const MatmulArgs& m) {
+  if (m.a.dtype != DType::f32) return matmul_mma_tiles(m);
+  const GemmPlan plan = gemm_plan(m, 0);
+  return tiles_of(plan.cut, plan.wide);
+}
+
 void enter_matmul(KernelTable& table) {
-  enter<MatmulArgs, cublaslt_or<matmul>, cublaslt_or<matmul_mma<__nv_bfloat16>>, cublaslt_or<matmul_mma<__half>>>(
-      table);
-  enter_workspace<MatmulArgs, cublaslt_or_workspace<matmul_workspace>>(table);
+  enter<MatmulArgs, by_way<MatmulArgs, matmul>, by_way<MatmulArgs, matmul_mma<__nv_bfloat16>>,
+        by_way<MatmulArgs, matmul_mma<__half>>>(table);
+  enter_workspace<MatmulArgs, by_way_workspace<MatmulArgs, matmul_workspace>>(table);
 }
 
 }  // namespace graft::cuda

@@ -24,10 +24,11 @@ GemmShape shape_of(const MatmulArgs& a) {
       .rows = a.y.shape[0], .columns = a.y.shape[1], .depth = a.a.shape[a.transpose_a ? 0 : 1], .results = a.y.numel()};
 }
 
-int64_t matmul_mma_workspace(const MatmulArgs& a) { return plan_of(shape_of(a)).workspace_bytes(); }
+int64_t matmul_mma_workspace(const MatmulArgs& a, int tile) { return plan_of(shape_of(a), tile).workspace_bytes(); }
+OwnTiles matmul_mma_tiles(const MatmulArgs& a) { return tiles_of(shape_of(a)); }
 
 template <typename T>
-Status matmul_mma(CallContext& call, const MatmulArgs& a) {
+Status matmul_mma(CallContext& call, const MatmulArgs& a, int tile) {
   const GemmShape s = shape_of(a);
   const MmaOutput<T> out{.y = a.y.data,
                          .f32 = a.y.dtype == DType::f32,
@@ -36,7 +37,7 @@ Status matmul_mma(CallContext& call, const MatmulArgs& a) {
                          .activation = a.activation,
                          .stride = s.columns};
   const auto multiply = [&](const auto& left, const auto& right) {
-    return mma_product<T>(call, "matmul_mma", MmaProblem{left, right, out}, s);
+    return mma_product<T>(call, "matmul_mma", MmaProblem{left, right, out}, s, tile);
   };
   const auto with_left = [&](const auto& left) {
     return a.transpose_b ? multiply(left, mma_matrix<true, T>(a.b, s.columns, s.depth))
@@ -45,7 +46,7 @@ Status matmul_mma(CallContext& call, const MatmulArgs& a) {
   return a.transpose_a ? with_left(mma_matrix<false, T>(a.a, s.rows, s.depth))
                        : with_left(mma_matrix<true, T>(a.a, s.rows, s.depth));
 }
-template Status matmul_mma<__nv_bfloat16>(CallContext&, const MatmulArgs&);
-template Status matmul_mma<__half>(CallContext&, const MatmulArgs&);
+template Status matmul_mma<__nv_bfloat16>(CallContext&, const MatmulArgs&, int);
+template Status matmul_mma<__half>(CallContext&, const MatmulArgs&, int);
 
 }  // namespace graft::cuda

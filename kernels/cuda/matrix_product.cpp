@@ -22,14 +22,14 @@ bool is_multiplied(DType type) { return type == DType::f32 || type == DType::bf1
 
 }  // namespace
 
-std::optional<MatrixProduct> product_of(const MatmulArgs& m, ProductPrecision precision) {
+std::optional<MatrixProduct> product_of(const MatmulArgs& m, F32Math math) {
   if (!is_multiplied(m.a.dtype) || m.a.numel() == 0 || m.b.numel() == 0 || !has_epilogue(m)) return std::nullopt;
   MatrixProduct p;
   p.a = as_column_major(m, m.b), p.b = as_column_major(m, m.a), p.d = as_column_major(m, m.y);
   p.transpose_a = m.transpose_b != 0, p.transpose_b = m.transpose_a != 0;
   if (m.bias.present()) p.bias = {.view = 2, .type = m.bias.dtype};
   p.relu = m.activation == Activation::relu;
-  p.rounds_to_tf32 = m.a.dtype == DType::f32 && precision == ProductPrecision::tf32;
+  p.rounds_to_tf32 = m.a.dtype == DType::f32 && math == F32Math::tf32;
   return p;
 }
 

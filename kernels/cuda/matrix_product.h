@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "contract/primitives.h"
+#include "kernels/cuda/f32_math.h"
 
 namespace graft::cuda {
 
@@ -35,11 +36,6 @@ struct ProductBias {
   bool present() const { return view >= 0; }
 };
 
-enum class ProductPrecision : int32_t {
-  strict,  // f32 is multiplied as f32
-  tf32,    // f32 may be rounded to tf32 on its way into tensor cores; 16-bit elements are multiplied as they are
-};
-
 struct MatrixProduct {
   ProductMatrix a, b, d;
   bool transpose_a = false, transpose_b = false;
@@ -59,6 +55,6 @@ struct MatrixProduct {
 //    computes them. A second pass over y would, at the price of y written and read once more; our kernels need none.
 //  - empty matrices: y is empty, or act(bias).
 //  - elements that are no f32, bf16 or f16.
-std::optional<MatrixProduct> product_of(const MatmulArgs&, ProductPrecision);
+std::optional<MatrixProduct> product_of(const MatmulArgs&, F32Math);
 
 }  // namespace graft::cuda

@@ -26,19 +26,22 @@ struct MmaPlan {
   }
 };
 
-inline MmaPlan plan_of(const GemmShape& s) {
+// `tile`: that was chosen; 0: by shape.
+inline MmaPlan plan_of(const GemmShape& s, int tile) {
   constexpr int64_t kFewLargeTiles = 32;  // with fewer, small tiles spread better over a hundred multiprocessors
   constexpr int64_t kEnoughBlocks = 256;  // two for each of them
   constexpr int64_t kLeastSteps = 8;      // of a part: what it costs to begin and end one is small beside it
   MmaPlan p{.shape = s, .steps = ceil_div(s.depth, kMmaDepth)};
-  const auto cut = [&](int tile) {
-    p.tile = tile;
-    p.row_tiles = ceil_div(s.rows, tile);
-    p.column_tiles = ceil_div(s.columns, tile);
+  const auto cut = [&](int side) {
+    p.tile = side;
+    p.row_tiles = ceil_div(s.rows, side);
+    p.column_tiles = ceil_div(s.columns, side);
     return p.row_tiles * p.column_tiles * s.batches;
   };
   int64_t tiles = 0;
-  if (s.rows <= kSmallTile || s.columns <= kSmallTile || (tiles = cut(kLargeTile)) < kFewLargeTiles)
+  if (tile != 0)
+    tiles = cut(tile);
+  else if (s.rows <= kSmallTile || s.columns <= kSmallTile || (tiles = cut(kLargeTile)) < kFewLargeTiles)
     tiles = cut(kSmallTile);
   const int64_t wanted = tiles > 0 ? kEnoughBlocks / tiles : 1, possible = p.steps / kLeastSteps;
   p.splits = wanted < possible ? wanted : possible;
@@ -46,6 +49,11 @@ inline MmaPlan plan_of(const GemmShape& s) {
   p.steps_per_split = ceil_div(p.steps, p.splits);
   if (p.steps_per_split > 0) p.splits = ceil_div(p.steps, p.steps_per_split);
   return p;
+}
+
+// The tiles that may be chosen.
+inline OwnTiles tiles_of(const GemmShape& s) {
+  return {.all = std::span(kTiles).last(2), .by_shape = plan_of(s, 0).tile};
 }
 
 // What a block makes.
@@ -113,8 +121,9 @@ __global__ __launch_bounds__(kMmaThreads, kTile == kLargeTile ? 2 : 4) void mma_
 // `run(launch)` calls launch(problem, batches) once, or for some of the batches at a time. `out.vector` is decided
 // here.
 template <typename T, typename Problem, typename Run>
-Status mma_product(CallContext& call, const char* name, Problem& problem, const GemmShape& shape, const Run& run) {
-  MmaPlan p = plan_of(shape);
+Status mma_product(CallContext& call, const char* name, Problem& problem, const GemmShape& shape, int tile,
+                   const Run& run) {
+  MmaPlan p = plan_of(shape, tile);
   if (call.workspace_bytes < p.workspace_bytes()) return Status::invalid_argument;
   const bool fours = shape.columns % kOutputs == 0;
   MmaOutput<T>& out = problem.out;
@@ -144,8 +153,8 @@ Status mma_product(CallContext& call, const char* name, Problem& problem, const 
   return summed;
 }
 template <typename T, typename Problem>
-Status mma_product(CallContext& call, const char* name, Problem problem, const GemmShape& shape) {
-  return mma_product<T>(call, name, problem, shape,
+Status mma_product(CallContext& call, const char* name, Problem problem, const GemmShape& shape, int tile) {
+  return mma_product<T>(call, name, problem, shape, tile,
                         [&](const auto& launch_all) { return launch_all(problem, shape.batches); });
 }
 

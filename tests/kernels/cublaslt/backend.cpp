@@ -68,7 +68,7 @@ TEST_CASE("matrix products of the op table go through cuBLASLt from a backend's 
     for (DType type : {DType::f32, DType::bf16}) {
       const AnyArgs args = typed_args(Primitive::matmul, row, type);
       const auto& call = *reinterpret_cast<const MatmulArgs*>(args.bytes);
-      if (row.expected != Status::ok || !cuda::product_of(call, cuda::ProductPrecision::strict)) continue;
+      if (row.expected != Status::ok || !cuda::product_of(call, cuda::F32Math::strict)) continue;
       INFO(row.text << ", " << name_of(type));
       const int before = host_cublaslt().products;
       const WatchedResult result = host.run(row, type);

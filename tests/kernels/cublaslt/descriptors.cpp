@@ -87,7 +87,7 @@ TEST_CASE("attributes read back from cuBLASLt's descriptors of a product are the
   int checked = 0;
   for (const OpRow& row : op_entry(Primitive::matmul).rows)
     for (DType type : {DType::f32, DType::bf16, DType::f16})
-      for (ProductPrecision precision : {ProductPrecision::strict, ProductPrecision::tf32}) {
+      for (F32Math precision : {F32Math::strict, F32Math::tf32}) {
         if (row.expected != Status::ok) continue;
         INFO(row.text << ", " << name_of(type));
         const AnyArgs args = typed_args(Primitive::matmul, row, type);
@@ -101,7 +101,7 @@ TEST_CASE("attributes read back from cuBLASLt's preference keep a sum's parts in
   const CublasLt* api = need_cublaslt();
   if (api == nullptr) return;
   const TensorView square{nullptr, {8, 8}, DType::bf16};
-  const auto p = product_of(MatmulArgs{.a = square, .b = square, .y = square}, ProductPrecision::strict);
+  const auto p = product_of(MatmulArgs{.a = square, .b = square, .y = square}, F32Math::strict);
   REQUIRE(p);
   cublasLtMatmulPreferenceOpaque_t preference;
   REQUIRE(describe(*api, *p, &preference) == CUBLAS_STATUS_SUCCESS);

@@ -3,6 +3,7 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <initializer_list>
@@ -59,10 +60,22 @@ void store(void* memory, cudaDataType type, int64_t at, double value) {
 // Of op(A) [rows, depth].
 uint64_t depth_of(const Operation& o, const Layout& a) { return o.transposes[0] == CUBLAS_OP_N ? a.columns : a.rows; }
 
-// An algorithm is that of one product.
-cublasLtMatmulAlgo_t algorithm_of(const Operation& o, const Layout& a, const Layout& d) {
-  return {{static_cast<uint64_t>(a.type), static_cast<uint64_t>(d.type), d.rows, d.columns, depth_of(o, a), o.epilogue,
-           static_cast<uint64_t>(o.transposes[0]), static_cast<uint64_t>(o.transposes[1])}};
+// An algorithm is that of one product; its number stands above a type.
+constexpr int kNumberShift = 32;
+cublasLtMatmulAlgo_t algorithm_of(const Operation& o, const Layout& a, const Layout& d, uint64_t number) {
+  return {{static_cast<uint64_t>(a.type) | number << kNumberShift, static_cast<uint64_t>(d.type), d.rows, d.columns,
+           depth_of(o, a), o.epilogue, static_cast<uint64_t>(o.transposes[0]),
+           static_cast<uint64_t>(o.transposes[1])}};
+}
+uint64_t number_of(const cublasLtMatmulAlgo_t& algorithm) { return algorithm.data[0] >> kNumberShift; }
+
+cublasStatus_t algorithm_get(const cublasLtMatmulAlgo_t* algorithm, cublasLtMatmulAlgoConfigAttributes_t attribute,
+                             void* value, size_t size, size_t* written) {
+  const auto number = static_cast<int32_t>(number_of(*algorithm));
+  if (attribute != CUBLASLT_ALGO_CONFIG_ID || size != sizeof number) return CUBLAS_STATUS_NOT_SUPPORTED;
+  std::memcpy(value, &number, sizeof number);
+  *written = sizeof number;
+  return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t create(cublasLtHandle_t* handle) {
@@ -118,11 +131,13 @@ cublasStatus_t heuristic(cublasLtHandle_t, cublasLtMatmulDesc_t desc, cublasLtMa
   HostCublasLt& played = host_cublaslt();
   ++played.heuristics;
   const bool fits = in<Preference>(preference).workspace >= played.workspace_bytes;
-  *found = wanted >= 1 && played.has_algorithm && fits ? 1 : 0;
+  *found = played.has_algorithm && fits ? std::min(wanted, played.algorithms) : 0;
   if (*found == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
-  results[0] = {.algo = algorithm_of(in<Operation>(desc), in<Layout>(a), in<Layout>(d)),
-                .workspaceSize = played.workspace_bytes,
-                .state = CUBLAS_STATUS_SUCCESS};
+  for (int i = 0; i < *found; ++i)
+    results[i] = {
+        .algo = algorithm_of(in<Operation>(desc), in<Layout>(a), in<Layout>(d), static_cast<uint64_t>(10 + i)),
+        .workspaceSize = played.workspace_bytes,
+        .state = CUBLAS_STATUS_SUCCESS};
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -140,9 +155,12 @@ cublasStatus_t multiply(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cons
   played.last_stream = stream;
   const Operation& o = in<Operation>(desc);
   const Layout &a = in<Layout>(a_layout), &b = in<Layout>(b_layout), &d = in<Layout>(d_layout);
-  const cublasLtMatmulAlgo_t own = algorithm_of(o, a, d);
+  played.last_compute = static_cast<cublasComputeType_t>(o.compute);
+  played.last_algorithm = static_cast<int>(number_of(*algorithm));
+  const cublasLtMatmulAlgo_t own = algorithm_of(o, a, d, number_of(*algorithm));
   const bool bias = o.has(CUBLASLT_EPILOGUE_BIAS);
-  bool good = reinterpret_cast<HostCublasLt*>(handle) == &played && C == D && o.compute == CUBLAS_COMPUTE_32F &&
+  bool good = reinterpret_cast<HostCublasLt*>(handle) == &played && C == D &&
+              (o.compute == CUBLAS_COMPUTE_32F || o.compute == CUBLAS_COMPUTE_32F_FAST_TF32) &&
               std::memcmp(algorithm, &own, sizeof own) == 0 && workspace_bytes >= played.workspace_bytes &&
               (workspace_bytes == 0 || begins_on(workspace, 256)) && (!bias || o.bias_type == d.type) &&
               *static_cast<const float*>(alpha) == 1 && *static_cast<const float*>(beta) == 0;
@@ -183,6 +201,7 @@ const graft::cuda::CublasLt* graft::cuda::cublaslt() {
                             .cublasLtMatmulPreferenceInit_internal = test::preference_init,
                             .cublasLtMatmulPreferenceSetAttribute = test::preference_set,
                             .cublasLtMatmulAlgoGetHeuristic = test::heuristic,
+                            .cublasLtMatmulAlgoConfigGetAttribute = test::algorithm_get,
                             .cublasLtMatmul = test::multiply};
   return &api;
 }

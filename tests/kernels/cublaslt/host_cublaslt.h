@@ -10,11 +10,14 @@ namespace graft::test {
 struct HostCublasLt {
   // What a test says.
   bool has_algorithm = true;
+  int algorithms = 1;  // that the heuristic knows
   size_t workspace_bytes = 1000;  // of every algorithm
   cublasStatus_t outcome = CUBLAS_STATUS_SUCCESS;
   // What happened.
   int handles = 0, heuristics = 0, products = 0;
   cudaStream_t last_stream = nullptr;
+  cublasComputeType_t last_compute = CUBLAS_COMPUTE_32F;
+  int last_algorithm = -1;
 };
 HostCublasLt& host_cublaslt();
 

@@ -12,7 +12,7 @@ namespace graft::test {
 namespace {
 
 using cuda::MatrixProduct;
-using cuda::ProductPrecision;
+using cuda::F32Math;
 
 constexpr Roles kRoles = MatmulArgs::kRoles;
 constexpr int32_t kY = 3;
@@ -37,7 +37,7 @@ bool is_left_out(const MatmulArgs& m) {
 std::string check(const OpRow& row, DType type, int& computed) {
   const AnyArgs typed = typed_args(Primitive::matmul, row, type);
   const auto& args = *reinterpret_cast<const MatmulArgs*>(typed.bytes);
-  const auto product = cuda::product_of(args, ProductPrecision::strict);
+  const auto product = cuda::product_of(args, F32Math::strict);
   if (is_left_out(args)) return product ? "cuBLASLt has no such product" : "";
   if (!product) return "no product";
   const TensorView* views = views_of(static_cast<const void*>(&args));
@@ -80,28 +80,28 @@ TEST_CASE("the product handed to cuBLASLt, interpreted, equals the reference") {
 
 TEST_CASE("calls in f64 are not handed to cuBLASLt") {
   const AnyArgs args = typed_args(Primitive::matmul, op_entry(Primitive::matmul).rows.front(), DType::f64);
-  CHECK_FALSE(cuda::product_of(*reinterpret_cast<const MatmulArgs*>(args.bytes), ProductPrecision::strict));
+  CHECK_FALSE(cuda::product_of(*reinterpret_cast<const MatmulArgs*>(args.bytes), F32Math::strict));
 }
 
 TEST_CASE("f32 is rounded to tf32 where that is asked for, 16-bit elements never are") {
-  const auto product = [](DType type, ProductPrecision precision) {
+  const auto product = [](DType type, F32Math precision) {
     const TensorView square{nullptr, {8, 8}, type};
     return cuda::product_of(MatmulArgs{.a = square, .b = square, .y = square}, precision).value();
   };
-  CHECK_FALSE(product(DType::f32, ProductPrecision::strict).rounds_to_tf32);
-  CHECK(product(DType::f32, ProductPrecision::tf32).rounds_to_tf32);
-  CHECK_FALSE(product(DType::bf16, ProductPrecision::tf32).rounds_to_tf32);
+  CHECK_FALSE(product(DType::f32, F32Math::strict).rounds_to_tf32);
+  CHECK(product(DType::f32, F32Math::tf32).rounds_to_tf32);
+  CHECK_FALSE(product(DType::bf16, F32Math::tf32).rounds_to_tf32);
 }
 
 // The product is the key under which an algorithm is kept.
 TEST_CASE("matrix products that differ in anything but memory are different") {
   const TensorView square{nullptr, {8, 8}, DType::bf16};
   const MatmulArgs call{.a = square, .b = square, .y = {nullptr, {8, 8}, DType::f32}};
-  const auto product = cuda::product_of(call, ProductPrecision::strict);
+  const auto product = cuda::product_of(call, F32Math::strict);
   REQUIRE(product);
   MatmulArgs moved = call;
   moved.a.data = &moved;
-  CHECK(cuda::product_of(moved, ProductPrecision::strict) == product);
+  CHECK(cuda::product_of(moved, F32Math::strict) == product);
 
   std::vector<MatmulArgs> others(7, call);
   others[0].a.shape = others[0].y.shape = {9, 8};
@@ -117,7 +117,7 @@ TEST_CASE("matrix products that differ in anything but memory are different") {
   others.back().a.dtype = others.back().b.dtype = DType::f16;
   for (size_t i = 0; i < others.size(); ++i) {
     INFO("other " << i);
-    const auto other = cuda::product_of(others[i], ProductPrecision::strict);
+    const auto other = cuda::product_of(others[i], F32Math::strict);
     REQUIRE(other);
     CHECK(other != product);
   }

@@ -64,10 +64,10 @@ cudaError_t launch_operand_tile(const uint16_t* operand, uint32_t* registers, bo
 
 template <typename T>
 Status matmul(CallContext& call, const MatmulArgs& args) {
-  return matmul_mma<T>(call, args);
+  return matmul_mma<T>(call, args, 0);
 }
 template Status matmul<__nv_bfloat16>(CallContext&, const MatmulArgs&);
 template Status matmul<__half>(CallContext&, const MatmulArgs&);
-int64_t matmul_workspace(const MatmulArgs& args) { return matmul_mma_workspace(args); }
+int64_t matmul_workspace(const MatmulArgs& args) { return matmul_mma_workspace(args, 0); }
 
 }  // namespace graft::test

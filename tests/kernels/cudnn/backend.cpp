@@ -143,14 +143,14 @@ TEST_CASE("the first proposal that keeps graft's promises is the plan") {
 }
 
 TEST_CASE("in tf32 a tensor core may round f32, and nothing else is allowed") {
-  using cuda::ConvolutionPrecision;
+  using cuda::F32Math;
   const auto bit = [](cudnnBackendNumericalNote_t note) { return 1u << note; };
   const uint32_t rounds = bit(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) | bit(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
-  CHECK(cuda::keeps_promises(rounds, DType::f32, ConvolutionPrecision::tf32));
-  CHECK_FALSE(cuda::keeps_promises(rounds, DType::f32, ConvolutionPrecision::strict));
-  CHECK_FALSE(cuda::keeps_promises(rounds, DType::bf16, ConvolutionPrecision::tf32));
+  CHECK(cuda::keeps_promises(rounds, DType::f32, F32Math::tf32));
+  CHECK_FALSE(cuda::keeps_promises(rounds, DType::f32, F32Math::strict));
+  CHECK_FALSE(cuda::keeps_promises(rounds, DType::bf16, F32Math::tf32));
   CHECK_FALSE(cuda::keeps_promises(rounds | bit(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), DType::f32,
-                                   ConvolutionPrecision::tf32));
+                                   F32Math::tf32));
 }
 
 TEST_CASE("graft's own kernel computes what cuDNN does not") {

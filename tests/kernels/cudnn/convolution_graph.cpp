@@ -10,6 +10,7 @@ namespace graft::test {
 namespace {
 
 using cuda::ConvolutionGraph;
+using cuda::F32Math;
 using cuda::GraphTensor;
 
 bool has_elements(const OpRow& row, Roles roles) {
@@ -32,7 +33,7 @@ template <typename Args>
 std::string check(const OpEntry& entry, const OpRow& row, DType type) {
   const Roles roles = Args::kRoles;
   const AnyArgs typed = typed_args(entry.primitive, row, type);
-  const auto graph = cuda::graph_of(*reinterpret_cast<const Args*>(typed.bytes));
+  const auto graph = cuda::graph_of(*reinterpret_cast<const Args*>(typed.bytes), F32Math::strict);
   if (!has_elements(row, roles)) return graph ? "an empty tensor is handed to cuDNN" : "";
   if (!graph) return "no graph";
   for (int i = 0; i < roles.total(); ++i) {
@@ -83,18 +84,18 @@ TEST_CASE("the graph of a convolution backward by weights, interpreted, equals t
 TEST_CASE("calls in f64 are not handed to cuDNN") {
   const OpEntry& entry = op_entry(Primitive::conv2d);
   const AnyArgs args = typed_args(entry.primitive, entry.rows.front(), DType::f64);
-  CHECK_FALSE(cuda::graph_of(*reinterpret_cast<const Conv2dArgs*>(args.bytes)));
+  CHECK_FALSE(cuda::graph_of(*reinterpret_cast<const Conv2dArgs*>(args.bytes), F32Math::strict));
 }
 
 // The graph is the key under which a plan is kept.
 TEST_CASE("calls that differ in anything but memory have different graphs") {
   TensorView x{nullptr, {2, 9, 9, 8}, DType::f32}, weight{nullptr, {8, 3, 3, 8}, DType::f32};
   const Conv2dArgs call{.x = x, .weight = weight, .y = {nullptr, {2, 7, 7, 8}, DType::f32}};
-  const auto graph = cuda::graph_of(call);
+  const auto graph = cuda::graph_of(call, F32Math::strict);
   REQUIRE(graph);
   Conv2dArgs moved = call;
   moved.x.data = &x;
-  CHECK(cuda::graph_of(moved) == graph);
+  CHECK(cuda::graph_of(moved, F32Math::strict) == graph);
 
   std::vector<Conv2dArgs> others(7, call);
   others[0].x.shape = others[0].y.shape = {3, 9, 9, 8}, others[0].y.shape = {3, 7, 7, 8};
@@ -106,8 +107,8 @@ TEST_CASE("calls that differ in anything but memory have different graphs") {
   others[6].conv.pad = {1, 1, 1, 1}, others[6].y.shape = x.shape;
   for (size_t i = 0; i < others.size(); ++i) {
     INFO(i);
-    CHECK(cuda::graph_of(others[i]) != graph);
-    for (size_t j = 0; j < i; ++j) CHECK(cuda::graph_of(others[i]) != cuda::graph_of(others[j]));
+    CHECK(cuda::graph_of(others[i], F32Math::strict) != graph);
+    for (size_t j = 0; j < i; ++j) CHECK(cuda::graph_of(others[i], F32Math::strict) != cuda::graph_of(others[j], F32Math::strict));
   }
 }
 

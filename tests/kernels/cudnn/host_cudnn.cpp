@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -24,7 +25,8 @@ struct Data {
   cudnnBackendDescriptorType_t type;
   std::map<cudnnBackendAttributeName_t, Bytes> values;
   std::map<cudnnBackendAttributeName_t, std::vector<DataPointer>> children;
-  const Proposal* proposal = nullptr;  // of configurations and engines
+  const Proposal* proposal = nullptr;  // of configurations, their engines and knobs
+  size_t knob = 0;
 
   template <typename T>
   T value(cudnnBackendAttributeName_t name, size_t index = 0) const {
@@ -111,6 +113,18 @@ cudnnStatus_t get_attribute(cudnnBackendDescriptor_t d, cudnnBackendAttributeNam
       data_of(*static_cast<cudnnBackendDescriptor_t*>(out))->proposal = data.proposal;
       *count = 1;
       return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_ENGINECFG_KNOB_CHOICES:
+      *count = static_cast<int64_t>(data.proposal->knobs.size());
+      for (int64_t i = 0; i < std::min(room, *count); ++i) {
+        Data& knob = *data_of(static_cast<cudnnBackendDescriptor_t*>(out)[i]);
+        knob.proposal = data.proposal;
+        knob.knob = static_cast<size_t>(i);
+      }
+      return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE:
+      return give(std::vector{data.proposal->knobs[data.knob].first}, room, count, out);
+    case CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE:
+      return give(std::vector{data.proposal->knobs[data.knob].second}, room, count, out);
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
       return give(data.proposal->notes, room, count, out);
     case CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE:
@@ -261,8 +275,10 @@ cudnnStatus_t execute(cudnnHandle_t, cudnnBackendDescriptor_t plan, cudnnBackend
   if (config.proposal->executes != CUDNN_STATUS_SUCCESS) return config.proposal->executes;
   if (cudaStreamSynchronize(current_stream) != cudaSuccess) return CUDNN_STATUS_EXECUTION_FAILED;
 
-  const GraphReader reader(config.child(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH));
-  const ConvolutionGraph& graph = reader.graph();
+  ConvolutionGraph graph = GraphReader(config.child(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH)).graph();
+  const auto& notes = config.proposal->notes;
+  graph.rounds_to_tf32 = graph.tensors[0].type == DType::f32 &&
+                         std::find(notes.begin(), notes.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) != notes.end();
   const int64_t result = graph.operations[static_cast<size_t>(graph.operation_count - 1)].output;
   std::map<int64_t, void*> pointers;
   const size_t count = variants.values.at(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS).size() / sizeof(int64_t);

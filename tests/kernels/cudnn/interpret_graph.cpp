@@ -111,13 +111,15 @@ class Interpreter {
             const int64_t v = q * window.stride[1] - window.pad_before[1] + s * window.dilation[1];
             if (h < 0 || h >= x[2] || v < 0 || v >= x[3]) continue;
             double& a = image({n, k / outputs_of_group * w[1] + c, h, v});
-            double &b = filter({k, c, r, s}), &sum = output(at);
-            if (result == 0) a += b * sum;
-            if (result == 1) b += a * sum;
-            if (result == 2) sum += a * b;
+            double &b = filter({k, c, r, s}), &y_at = output(at);
+            if (result == 0) a += factor(b) * factor(y_at);
+            if (result == 1) b += factor(a) * factor(y_at);
+            if (result == 2) y_at += factor(a) * factor(b);
           }
     });
   }
+
+  double factor(double value) const { return graph_.rounds_to_tf32 ? rounded_to_tf32(value) : value; }
 
   template <typename Function>
   void pointwise(const GraphOperation& o, const Function& function) {
@@ -131,6 +133,12 @@ class Interpreter {
 };
 
 }  // namespace
+
+double rounded_to_tf32(double value) {
+  int exponent = 0;
+  const double fraction = std::frexp(value, &exponent);  // in [1/2, 1); infinities and NaN stay
+  return std::isfinite(value) ? std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11) : value;
+}
 
 void interpret(const ConvolutionGraph& graph, GraphMemory& memory) {
   Interpreter interpreter(graph, memory);

@@ -13,7 +13,7 @@ namespace {
 using namespace cuda;
 using Json = nlohmann::json;
 
-constexpr auto kMostRounding = ConvolutionPrecision::tf32;  // in strict f32 not every activation has a plan
+constexpr auto kMostRounding = F32Math::tf32;  // in strict f32 not every activation has a plan
 
 Json operations_of(const CudnnPlan& plan) {
   const auto read = [&](char* text, int64_t room) {
@@ -70,7 +70,7 @@ Json expected_node(const GraphOperation& o) {
 }
 
 void check_plan(const Cudnn& api, const CudnnDevice& device, const ConvolutionGraph& g) {
-  const auto plan = choose_plan(api, device, g, kMostRounding);
+  const auto plan = choose_plan(api, device, g);
   REQUIRE(plan);
   const Json text = operations_of(*plan);
   INFO(text.dump(1));
@@ -126,11 +126,11 @@ TEST_CASE("a plan's text names the graph's tensors, convolutions and pointwise o
       INFO("forward, " << name_of(type) << (call.bias.present() ? ", bias" : "")
                        << (call.residual.present() ? ", residual" : "") << ", activation "
                        << static_cast<int>(call.activation));
-      check_plan(*api, device, *graph_of(call));
+      check_plan(*api, device, *graph_of(call, kMostRounding));
     }
-    check_plan(*api, device, *graph_of(Conv2dBackwardDataArgs{.dy = y, .weight = weight, .dx = x, .conv = conv}));
+    check_plan(*api, device, *graph_of(Conv2dBackwardDataArgs{.dy = y, .weight = weight, .dx = x, .conv = conv}, kMostRounding));
     if (type == DType::f32)  // dweight is f32: no plan beside bf16
-      check_plan(*api, device, *graph_of(Conv2dBackwardWeightArgs{.x = x, .dy = y, .dweight = weight, .conv = conv}));
+      check_plan(*api, device, *graph_of(Conv2dBackwardWeightArgs{.x = x, .dy = y, .dweight = weight, .conv = conv}, kMostRounding));
   }
 }
 

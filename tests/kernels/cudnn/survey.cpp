@@ -26,6 +26,9 @@ using namespace cuda;
 struct Column {
   DType type;
   int64_t batch;
+  F32Math math = F32Math::strict;
+
+  std::string name() const { return fmt::format("{} x{}", math == F32Math::tf32 ? "tf32" : name_of(type), batch); }
 };
 
 // "62 t", "7 tc", "70 49": engine; t: tensor cores, c: compiled by cuDNN when it is first needed; MiB of workspace.
@@ -56,7 +59,7 @@ class Survey {
   void add(const std::string& network) {
     std::map<std::string, size_t> places;  // of this network's lines
     for (size_t column = 0; column < columns_.size(); ++column)
-      for (const SurveyRow& row : survey_rows(network, columns_[column].batch, columns_[column].type)) {
+      for (const SurveyRow& row : survey_rows(network, columns_[column].batch, columns_[column].type, columns_[column].math)) {
         const auto [place, is_new] = places.try_emplace(row.direction + row.shape, lines_.size());
         if (is_new)
           lines_.push_back({network, row.direction, row.shape, std::vector<std::string>(columns_.size(), "-")});
@@ -73,7 +76,7 @@ class Survey {
     std::atomic<size_t> next = 0;
     const auto work = [&] {
       for (size_t i = next++; i < questions.size(); i = next++)
-        questions[i]->second = cell(choose_plan(api_, device_, questions[i]->first, ConvolutionPrecision::strict));
+        questions[i]->second = cell(choose_plan(api_, device_, questions[i]->first));
     };
     std::thread other(work);
     work();
@@ -95,7 +98,7 @@ class Survey {
 
   std::string table(Lines which) const {
     std::string text = fmt::format(
-        "# cuDNN {} for {}: the plan of each dense convolution (cudnn_plan.h), in strict f32 and in bf16.\n"
+        "# cuDNN {} for {}: the plan of each dense convolution (cudnn_plan.h), in bf16, strict f32 and tf32.\n"
         "#\n"
         "# direction   predict: folded and fused; train: forward as it is; data, weights: backward\n"
         "# shape       an image's rows x columns x channels, a filter's rows x columns x outputs / stride\n"
@@ -112,7 +115,7 @@ class Survey {
             : "# Only lines with an \"own\" beside those of weights in bf16, whose gradients are f32.\n#\n");
     for (const char* direction : {"predict", "train", "data", "weights"}) text += counts(direction);
     text += fmt::format("\n{:<16} {:<8} {:<46}", "network", "direction", "shape");
-    for (const Column& c : columns_) text += fmt::format(" {:<10}", fmt::format("{} x{}", name_of(c.type), c.batch));
+    for (const Column& c : columns_) text += fmt::format(" {:<10}", c.name());
     text += '\n';
     for (const Line& line : lines_) {
       if (which == Lines::own && !has_own(line)) continue;
@@ -145,8 +148,7 @@ class Survey {
       int all = 0, plans = 0;
       for (const Line& line : lines_)
         if (line.direction == direction && line.cells[column] != "-") ++all, plans += line.cells[column] != "own";
-      text += fmt::format("{}{} x{}: {} of {}", column == 0 ? "plans for " : ", ", name_of(columns_[column].type),
-                          columns_[column].batch, plans, all);
+      text += fmt::format("{}{}: {} of {}", column == 0 ? "plans for " : ", ", columns_[column].name(), plans, all);
     }
     return text + "\n";
   }
@@ -197,7 +199,7 @@ void check_survey(const std::string& device, const std::string& file_name, const
 
 void check_networks(const std::string& device) {
   check_survey(device, "cudnn_" + device + ".txt", {"resnet50", "vgg16", "efficientnet_b0"},
-               {{DType::bf16, 32}, {DType::bf16, 1}, {DType::f32, 32}, {DType::f32, 1}}, Lines::all);
+               {{DType::bf16, 32}, {DType::bf16, 1}, {DType::f32, 32}, {DType::f32, 1}, {DType::f32, 32, F32Math::tf32}}, Lines::all);
 }
 
 }  // namespace

@@ -25,15 +25,18 @@ std::string text_of(const Shape& x, const Shape& weight, const Conv2dParams& p) 
 
 class Rows {
  public:
+  explicit Rows(cuda::F32Math math) : math_(math) {}
+
   template <typename Args>
   void add(const char* direction, const std::string& text, const Args& call, bool own_serves) {
-    const auto graph = cuda::graph_of(call);
+    const auto graph = cuda::graph_of(call, math_);
     if (!graph) fail("{} {} has no graph", direction, text);
     if (seen_.insert(*graph).second) rows_.push_back({direction, text, *graph, own_serves});
   }
   std::vector<SurveyRow> take() { return std::move(rows_); }
 
  private:
+  cuda::F32Math math_;
   std::set<cuda::ConvolutionGraph> seen_;
   std::vector<SurveyRow> rows_;
 };
@@ -48,9 +51,9 @@ void for_each_convolution(const models::Graph& graph, int64_t batch, DType type,
 
 }  // namespace
 
-std::vector<SurveyRow> survey_rows(const std::string& network, int64_t batch, DType type) {
+std::vector<SurveyRow> survey_rows(const std::string& network, int64_t batch, DType type, cuda::F32Math math) {
   const models::Graph graph = models::make_model(network);
-  Rows rows;
+  Rows rows(math);
   for_each_convolution(graph, batch, type, {}, [&](const Conv2dArgs& c) {
     constexpr const char* kActivations[] = {"", ", relu", ", relu6", ", silu", ", sigmoid"};
     const std::string text = text_of(c.x.shape, c.weight.shape, c.conv) + (c.bias.present() ? ", bias" : "") +

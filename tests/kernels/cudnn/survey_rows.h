@@ -15,6 +15,6 @@ struct SurveyRow {
 };
 
 // In the network's order, each graph once.
-std::vector<SurveyRow> survey_rows(const std::string& network, int64_t batch, DType type);
+std::vector<SurveyRow> survey_rows(const std::string& network, int64_t batch, DType type, cuda::F32Math math);
 
 }  // namespace graft::test
