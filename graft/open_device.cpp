@@ -51,6 +51,7 @@ namespace {
 // A file that is asked for is used or is an error; one that is only in the environment is for devices that have ways.
 void tune(Device& device, const std::string& file) {
   const char* standing = std::getenv("GRAFT_TUNING");
+  if (file == "none") return;
   if (!file.empty())
     train::apply(train::read_tuning(file), device, file);
   else if (standing != nullptr && *standing != '\0' && device.backend().tune.ways != nullptr)

@@ -13,7 +13,8 @@ struct DeviceOptions {
   // layers have 16 bits; sums, statistics, gradients of parameters and the parameters that training moves have 32.
   std::string precision = "f32";
   // A file that `graft bench tune` wrote for this device: which of several ways computes a call. One for another device
-  // or for other versions is an Error. Empty: the one that $GRAFT_TUNING names, if the device has ways to choose from.
+  // or for other versions is an Error. Empty: the one that $GRAFT_TUNING names, if the device has ways to choose from;
+  // "none": none.
   std::string tuning;
   int threads = 0;  // of the CPU, the calling thread included; 0: as many as the process may use
 };

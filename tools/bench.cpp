@@ -82,6 +82,7 @@ void add_bench(CommandLine& line) {
   CLI::App& bench =
       add_subcommand(line.app, "bench", "Measure speed", "graft bench models --model resnet50 --batch 16");
   bench.require_subcommand(0, 1);
+  add_bench_tune(line, bench);
   auto [app, o] = add_command(line, bench, "models", "Measure how fast a network predicts",
                               "graft bench models --model pets.h5\n"
                               "graft bench models --model resnet50 --batch 16 --threads 2 --json",

@@ -49,6 +49,7 @@ class Scion {
   int64_t gradient_bytes() const {
     return optimizer_.parameters().gradients().bytes() + (part_gradients_.defined() ? part_gradients_.bytes() : 0);
   }
+  const std::vector<OwnedCall>& calls(int64_t n) { return training_plan(n).calls(); }
 
  private:
   struct Part {
