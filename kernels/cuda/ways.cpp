@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 #include <mutex>
+#include <type_traits>
 
 #include "kernels/cuda/libraries.h"
 #include "kernels/cuda/status.h"
@@ -92,8 +93,16 @@ Way find_way(void* self, const Args& args) {
   return way;
 }
 
+// Has the family kernels of this type? Gradients have none of f16.
+template <typename Args>
+bool is_computed(DType type) {
+  constexpr bool kInference = std::is_same_v<Args, Conv2dArgs> || std::is_same_v<Args, MatmulArgs>;
+  return type == DType::f32 || type == DType::bf16 || (type == DType::f16 && kInference);
+}
+
 template <typename Args>
 std::vector<std::string> list_ways(void* self, const Args& args, F32Math math) {
+  if (!is_computed<Args>(computes_in(primitive_of<Args>, &args))) return {};
   for (int i = 0; i < Args::kRoles.total(); ++i)
     if (const TensorView& view = views_of(static_cast<const void*>(&args))[i]; view.present() && view.numel() == 0)
       return {};

@@ -1,6 +1,9 @@
 // Every command on a GPU that is none: the plug-in's own sources and CUDA's runtime, executed on the host
 // (tests/cuda_on_host). What comes out is what the CPU says, within rounding.
 #include <catch2/catch.hpp>
+#include <csignal>
+#include <fstream>
+#include <thread>
 
 #include "tests/support/temporary_folder.h"
 #include "tests/support/test_data.h"
@@ -13,22 +16,21 @@ namespace {
 
 using Catch::Contains;
 
+RunOptions on_gpu_options(const std::filesystem::path& folder, std::vector<std::string> environment = {}) {
+  environment.push_back(std::string("LD_LIBRARY_PATH=") + GRAFT_STUB_DRIVER);
+  environment.push_back(std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN);
+  return {.folder = folder, .patience = std::chrono::seconds(300), .environment = std::move(environment)};
+}
+
 Outcome on_gpu(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
                const std::string& capture = "GRAFT_CAPTURE=1") {
-  return run_graft(arguments, {.folder = folder,
-                               .patience = std::chrono::seconds(300),
-                               .environment = {std::string("LD_LIBRARY_PATH=") + GRAFT_STUB_DRIVER,
-                                               std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN, capture}});
+  return run_graft(arguments, on_gpu_options(folder, {capture}));
 }
 
 // The same on a GPU that fails: see tests/kernels/cuda/host_plugin.cpp.
 Outcome on_failing_gpu(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
                        const std::string& fault, const std::string& sync = "0") {
-  return run_graft(arguments, {.folder = folder,
-                               .patience = std::chrono::seconds(300),
-                               .environment = {std::string("LD_LIBRARY_PATH=") + GRAFT_STUB_DRIVER,
-                                               std::string("GRAFT_CUDA_PLUGIN=") + GRAFT_HOST_PLUGIN,
-                                               "GRAFT_HOST_FAULTS=" + fault, "GRAFT_CUDA_SYNC=" + sync}});
+  return run_graft(arguments, on_gpu_options(folder, {"GRAFT_HOST_FAULTS=" + fault, "GRAFT_CUDA_SYNC=" + sync}));
 }
 
 nlohmann::json last_line(const std::string& text) { return lines_of(text).back(); }
@@ -177,6 +179,93 @@ TEST_CASE("with GRAFT_CUDA_SYNC=1 a kernel that fails is named by its own call")
   CHECK(waited);
 }
 
+TEST_CASE("bench tune times the ways of a network's calls, and its file chooses for the commands that name it") {
+  const TemporaryFolder folder;
+  make_squares(folder / "squares", 2);
+  write_tiny_model(folder / "tiny.h5", {"blue", "green", "red"});
+  const auto tuned = on_gpu({"bench", "tune", "--model", "tiny.h5", "--batch", "2", "--train", "-o", "t.json"},
+                            folder.path());
+  INFO(tuned.out << tuned.err);
+  REQUIRE(tuned.code == 0);
+  CHECK_THAT(tuned.out, Contains("conv2d f32[2,") && Contains("conv2d_backward_weight f32[2,") && Contains("ratio"));
+  auto file = nlohmann::json::parse(read_file(folder / "t.json"));
+  CHECK_THAT(file["device"].get<std::string>(), Contains("host-run GPU"));
+  REQUIRE(file["choices"].size() > 3);
+  for (auto& choice : file["choices"]) {
+    CHECK(choice["rule_milliseconds"] >= choice["milliseconds"]);
+    choice["way"] = "graft tile 64";  // so that something is chosen, whatever was the fastest
+  }
+  const auto train = [&](const std::string& output, const std::string& tuning) {
+    return on_gpu({"train", "squares", "--from", "tiny.h5", "-o", output, "--epochs", "1", "--batch", "2", "--train",
+                   "*", "--device", "cuda", "--tuning", tuning, "--precision", "tf32"},
+                  folder.path());
+  };
+  std::ofstream(folder / "chosen.json") << file.dump();
+  REQUIRE(train("chosen.h5", "chosen.json").code == 0);
+  const auto inspected = on_gpu({"inspect", "chosen.h5"}, folder.path());
+  CHECK_THAT(inspected.out, Contains("trained by graft in tf32") && Contains("tuning "));
+  REQUIRE(train("rule.h5", "none").code == 0);
+  CHECK_THAT(on_gpu({"inspect", "rule.h5"}, folder.path()).out, !Contains("tuning "));
+
+  file["device"] = "NVIDIA H100";
+  std::ofstream(folder / "other.json") << file.dump();
+  const auto refused = train("other.h5", "other.json");
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.err, Contains("other.json was made on another device") && Contains("there: NVIDIA H100"));
+  CHECK_FALSE(std::filesystem::exists(folder / "other.h5"));
+}
+
+TEST_CASE("a tuning file that cannot be written is an error before anything is measured, and Ctrl-C leaves none") {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  std::filesystem::create_directory(folder / "held.json");
+  const auto to = [](const std::string& output) {
+    return std::vector<std::string>{"bench", "tune", "--model", "tiny.h5", "--batch", "2", "--train", "-o", output};
+  };
+  for (const char* output : {"missing/t.json", "held.json"}) {
+    const auto refused = on_gpu(to(output), folder.path());
+    CHECK(refused.code == 1);
+    CHECK_THAT(refused.err, Contains(output));
+    CHECK(refused.out == "");
+  }
+  const auto nothing = run_graft({"bench", "tune", "--model", "tiny.h5", "-o", "t.json", "--device", "cpu"},
+                                 {.folder = folder.path()});
+  CHECK(nothing.code == 1);
+  CHECK_THAT(nothing.err, Contains("the cpu device has one way for each call: there is nothing to tune"));
+
+  std::ofstream(folder / "t.json") << "what was there";
+  Program program(to("t.json"), on_gpu_options(folder.path(), {"GRAFT_PROGRESS_SECONDS=0"}));
+  const auto stage_is_there = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+      if (entry.path().filename().string().starts_with("t.json.tmp-")) return true;
+    return false;
+  };
+  while (program.running() && !stage_is_there()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  program.signal(SIGINT);
+  const auto stopped = program.wait();
+  INFO(stopped.out << stopped.err);
+  CHECK(stopped.code == 130);
+  CHECK_THAT(stopped.err, Contains("interrupted: t.json is not written"));
+  CHECK(read_file(folder / "t.json") == "what was there");
+  CHECK_FALSE(stage_is_there());
+}
+
+TEST_CASE("a device without TF32 says that it computes in full f32, in one line") {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny.h5", {"a", "b"});
+  write_png(folder / "a.png", 16, {1, 2, 3}, 0);
+  const auto predict = [&](const std::string& precision) {
+    return run_graft({"predict", "tiny.h5", "a.png", "--device", "cpu", "--precision", precision},
+                     {.folder = folder.path()});
+  };
+  const auto rounded = predict("tf32"), full = predict("f32");
+  CHECK(rounded.code == 0);
+  CHECK(rounded.err == "the cpu device has no tf32: it computes in full f32\n");
+  CHECK(rounded.out == full.out);
+  CHECK(full.err == "");
+}
+
 TEST_CASE("a device that computes in f32 alone says so when it is asked for bf16") {
   const TemporaryFolder folder;
   write_tiny_model(folder / "tiny.h5", {"a", "b"});
@@ -190,7 +279,7 @@ TEST_CASE("a device that computes in f32 alone says so when it is asked for bf16
   CHECK(refused.code == 1);
   CHECK_THAT(refused.err, Contains("the cpu device computes in f32"));
   CHECK(unknown.code == 2);
-  CHECK_THAT(unknown.err, Contains("f16 is not one of f32, bf16"));
+  CHECK_THAT(unknown.err, Contains("f16 is not one of f32, tf32, bf16"));
 }
 
 }  // namespace graft::test

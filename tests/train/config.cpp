@@ -25,6 +25,18 @@ TEST_CASE("a configuration comes back from its JSON to the bit") {
   CHECK(config_from_json(to_json(c), "x.h5") == c);
 }
 
+TEST_CASE("a configuration's precision is written as a word") {
+  for (const auto precision : {graft::Precision::f32, graft::Precision::tf32, graft::Precision::bf16}) {
+    TrainConfig c = some_config();
+    c.precision = precision;
+    CHECK_THAT(to_json(c), Contains(std::string("\"precision\": \"") + name_of(precision) + '"'));
+    CHECK(config_from_json(to_json(c), "x.h5").precision == precision);
+  }
+  std::string other = to_json(some_config());
+  other.replace(other.find("\"f32\""), 5, "\"f12\"");
+  CHECK_THROWS_WITH(config_from_json(other, "x.h5"), Contains("f32, tf32 or bf16"));
+}
+
 TEST_CASE("what differs between two configurations is named") {
   TrainConfig other = some_config();
   other.batch = 7;

@@ -11,7 +11,7 @@
 #include "kernels/cuda/status.h"
 #include "tests/cuda_on_host/control.h"
 #include "tests/kernels/cublaslt/host_cublaslt.h"
-#include "tests/kernels/op_table/call.h"
+#include "tests/kernels/op_table/ways.h"
 
 namespace graft::test {
 
@@ -133,6 +133,53 @@ TEST_CASE("a matrix product runs on the call's stream, in the memory that was pl
     CHECK(std::count(workspace + bytes, workspace + bytes + 256, kGuard) == 256);
     call.workspace_bytes = bytes - 1;
     CHECK(run(&call, args.bytes) == Status::invalid_argument);
+  }
+}
+
+TEST_CASE("cuBLASLt may round f32 to TF32 only while that is allowed, and its algorithms are not asked for again") {
+  const OnHost host;
+  const Backend& b = host.backend;
+  const auto compute_for = [&](DType type) {
+    REQUIRE(host.run(products().rows.front(), type).status == Status::ok);
+    return host_cublaslt().last_compute;
+  };
+  CHECK(compute_for(DType::f32) == CUBLAS_COMPUTE_32F);
+  REQUIRE(b.device.allow_tf32(b.self, true) == Status::ok);
+  CHECK(compute_for(DType::f32) == CUBLAS_COMPUTE_32F_FAST_TF32);
+  CHECK(compute_for(DType::bf16) == CUBLAS_COMPUTE_32F);
+  REQUIRE(b.device.allow_tf32(b.self, false) == Status::ok);
+  CHECK(compute_for(DType::f32) == CUBLAS_COMPUTE_32F);
+  CHECK(host_cublaslt().heuristics == 3);
+}
+
+TEST_CASE("a choice among cuBLASLt's algorithms and graft's kernels is what computes") {
+  const OnHost host({.algorithms = 3});
+  const Backend& b = host.backend;
+  const OpRow& row = products().rows.front();
+  const CallWays ways = ways_of(b, Primitive::matmul, typed_args(Primitive::matmul, row, DType::f32));
+  CHECK(ways.names ==
+        std::vector<std::string>{"cublaslt 10", "cublaslt 11", "cublaslt 12", "graft tile 32", "graft tile 64"});
+  const auto kernel_of = [&](const char* way) {
+    REQUIRE(b.tune.choose(b.self, ways.key.c_str(), way) == Status::ok);
+    const WatchedResult result = host.run(row, DType::f32);
+    CHECK(result.status == Status::ok);
+    CHECK(result.problem == "");
+    return result.kernel + (result.kernel == "cublaslt" ? " " + std::to_string(host_cublaslt().last_algorithm) : "");
+  };
+  CHECK(kernel_of(nullptr) == "cublaslt 10");
+  CHECK(kernel_of("cublaslt 12") == "cublaslt 12");
+  CHECK(kernel_of("graft tile 64") == "matmul");
+  CHECK(kernel_of("cublaslt 1") == "cublaslt 10");  // no algorithm of this call: the rule's
+  CHECK(kernel_of(nullptr) == "cublaslt 10");
+}
+
+TEST_CASE("every way of a product beside cuBLASLt computes the rows of the op table within their bounds") {
+  const OnHost host({.algorithms = 2});
+  for (DType type : {DType::f32, DType::bf16}) {
+    INFO(name_of(type));
+    const CheckedWays checked = check_ways(host.backend, Primitive::matmul, type);
+    CHECK(checked.problems == "");
+    CHECK(checked.ways > 60);
   }
 }
 

@@ -8,7 +8,7 @@
 #include "kernels/cuda/status.h"
 #include "tests/cuda_on_host/control.h"
 #include "tests/kernels/cudnn/host_cudnn.h"
-#include "tests/kernels/op_table/call.h"
+#include "tests/kernels/op_table/ways.h"
 
 namespace graft::test {
 
@@ -151,6 +151,93 @@ TEST_CASE("in tf32 a tensor core may round f32, and nothing else is allowed") {
   CHECK_FALSE(cuda::keeps_promises(rounds, DType::bf16, F32Math::tf32));
   CHECK_FALSE(cuda::keeps_promises(rounds | bit(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), DType::f32,
                                    F32Math::tf32));
+}
+
+TEST_CASE("a plan on tensor cores computes f32 only while TF32 is allowed, and is not asked for again") {
+  const Proposal rounding{
+      .engine = 5, .notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}};
+  const OnHost host({rounding, kGood});
+  const Backend& b = host.backend;
+  const OpRow& row = forward().rows.front();
+  const auto engine_for = [&](DType type) {
+    REQUIRE(host.run(forward(), row, type).status == Status::ok);
+    return host_cudnn().last_engine;
+  };
+  CHECK(engine_for(DType::f32) == 7);
+  REQUIRE(b.device.allow_tf32(b.self, true) == Status::ok);
+  CHECK(engine_for(DType::f32) == 5);
+  CHECK(compare(forward(), row, DType::f32, host.run(forward(), row, DType::f32)) != "");  // factors were rounded
+  CHECK(engine_for(DType::bf16) == 7);  // 16 bits are multiplied as they are
+  REQUIRE(b.device.allow_tf32(b.self, false) == Status::ok);
+  CHECK(engine_for(DType::f32) == 7);
+  CHECK(compare(forward(), row, DType::f32, host.run(forward(), row, DType::f32)) == "");
+  CHECK(host_cudnn().heuristics == 3);
+}
+
+namespace {
+
+const Proposal kFirst{.engine = 7, .workspace_bytes = 300, .knobs = {{CUDNN_KNOB_TYPE_TILE_SIZE, 3}}};
+const Proposal kSecond{.engine = 7, .workspace_bytes = 900, .knobs = {{CUDNN_KNOB_TYPE_TILE_SIZE, 4}}};
+const Proposal kThird{.engine = 11};
+const Proposal kRacing{.engine = 2, .notes = {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}};
+const Proposal kRefused{.engine = 3, .finalizes = CUDNN_STATUS_NOT_SUPPORTED};
+
+}  // namespace
+
+TEST_CASE("the ways of a convolution are cuDNN's plans that keep graft's promises, each once, and graft's kernels") {
+  const OnHost host({kRacing, kFirst, kRefused, kSecond, kFirst, kThird});
+  const AnyArgs args = typed_args(Primitive::conv2d, forward().rows.front(), DType::f32);
+  const CallWays ways = ways_of(host.backend, Primitive::conv2d, args);
+  const std::string tile = std::to_string(static_cast<int>(CUDNN_KNOB_TYPE_TILE_SIZE));
+  CHECK(ways.names == std::vector<std::string>{"cudnn 7 " + tile + "=3", "cudnn 7 " + tile + "=4", "cudnn 11",
+                                               "graft tile 32", "graft tile 64"});
+  const int asked = host_cudnn().heuristics;
+  CHECK(ways_of(host.backend, Primitive::conv2d, args).names == ways.names);
+  CHECK(host_cudnn().heuristics == asked);
+  std::vector<Proposal> many;
+  for (int64_t engine = 0; engine < 12; ++engine) many.push_back({.engine = engine});
+  const OnHost crowded(many);
+  CHECK(ways_of(crowded.backend, Primitive::conv2d, args).names.size() == 8 + 2);
+}
+
+TEST_CASE("a choice among cuDNN's plans and graft's kernels is what computes") {
+  const OnHost host({kFirst, kSecond, kThird});
+  const Backend& b = host.backend;
+  const OpRow& row = forward().rows.front();
+  const AnyArgs args = typed_args(Primitive::conv2d, row, DType::f32);
+  const CallWays ways = ways_of(b, Primitive::conv2d, args);
+  const auto kernel_of = [&](const char* way) {
+    REQUIRE(b.tune.choose(b.self, ways.key.c_str(), way) == Status::ok);
+    const WatchedResult result = host.run(forward(), row, DType::f32);
+    CHECK(result.status == Status::ok);
+    CHECK(result.problem == "");
+    return result.kernel + (result.kernel == "cudnn" ? " " + std::to_string(host_cudnn().last_engine) : "");
+  };
+  CHECK(kernel_of(nullptr) == "cudnn 7");
+  CHECK(kernel_of("cudnn 11") == "cudnn 11");
+  CHECK(kernel_of("graft tile 32") == "conv2d");
+  CHECK(kernel_of("cudnn 12") == "cudnn 7");  // no plan of this call: the rule's
+  CHECK(kernel_of("cudnn 1") == "cudnn 7");
+  CHECK(kernel_of(nullptr) == "cudnn 7");
+  REQUIRE(b.tune.choose(b.self, ways.key.c_str(), ways.names[1].c_str()) == Status::ok);
+  CHECK(b.workspace_bytes(b.self, Primitive::conv2d, args.bytes) == kSecond.workspace_bytes);
+  const AnyArgs other = typed_args(Primitive::conv2d, row, DType::bf16);
+  CHECK(b.workspace_bytes(b.self, Primitive::conv2d, other.bytes) == kFirst.workspace_bytes);
+}
+
+TEST_CASE("every way of a convolution beside cuDNN computes the rows of the op table within their bounds") {
+  const OnHost host({kFirst, kThird});
+  for (Primitive primitive : {Primitive::conv2d, Primitive::conv2d_backward_data, Primitive::conv2d_backward_weight}) {
+    INFO(name_of(primitive));
+    int other_kernels = 0;
+    const CheckedWays checked =
+        check_ways(host.backend, primitive, DType::f32, [&](const std::string& way, const WatchedResult& result) {
+          other_kernels += way.starts_with("cudnn") != (result.kernel == "cudnn");
+        });
+    CHECK(checked.problems == "");
+    CHECK(checked.ways > 60);
+    CHECK(other_kernels == 0);
+  }
 }
 
 TEST_CASE("graft's own kernel computes what cuDNN does not") {

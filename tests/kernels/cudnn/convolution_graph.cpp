@@ -81,6 +81,72 @@ TEST_CASE("the graph of a convolution backward by weights, interpreted, equals t
   check_rows<Conv2dBackwardWeightArgs>();
 }
 
+TEST_CASE("numbers are rounded to TF32 as cvt.rna does") {
+  for (const auto& [value, rounded] : {std::pair{1.0, 1.0},
+                                       {1 + 0x1p-11, 1 + 0x1p-10},    // halves away from zero
+                                       {1 + 0x1.8p-10, 1 + 0x1p-9},   // also from an odd one
+                                       {-1 - 0x1p-11, -1 - 0x1p-10},  // of either sign
+                                       {1 + 0x1.fp-12, 1.0},
+                                       {2 - 0x1p-12, 2.0},
+                                       {0x1.004p-100, 0x1.004p-100},
+                                       {-0.0, -0.0},
+                                       {INFINITY, INFINITY}}) {
+    CHECK(rounded_to_tf32(value) == rounded);
+    CHECK(std::signbit(rounded_to_tf32(value)) == std::signbit(value));
+  }
+  CHECK(std::isnan(rounded_to_tf32(NAN)));
+}
+
+// Each factor moves by at most 2⁻¹¹ of itself, so a sum by at most (2 · 2⁻¹¹ + 2⁻²²) · Σ|terms|.
+TEST_CASE("a convolution whose factors are rounded to TF32 stays within the bound of its roundings") {
+  constexpr double kBound = 0x1p-10 + 0x1p-22;
+  double largest = 0;
+  const auto check = [&]<typename Args>(Args*) {
+    const OpEntry& entry = op_entry(primitive_of<Args>);
+    for (const OpRow& row : entry.rows) {
+      if (row.expected != Status::ok || !has_elements(row, Args::kRoles)) continue;
+      INFO(row.text);
+      const AnyArgs typed = typed_args(entry.primitive, row, DType::f32);
+      ConvolutionGraph graph = cuda::graph_of(*reinterpret_cast<const Args*>(typed.bytes), F32Math::tf32).value();
+      REQUIRE(graph.rounds_to_tf32);
+      graph.operation_count = 1;  // the convolution alone: what follows is computed in f32
+      HostCall call(entry.primitive, typed_args(entry.primitive, row, DType::f64),
+                    contents(entry.primitive, row, DType::f32, DType::f64));
+      const GraphMemory inputs = memory_of(call, Args::kRoles.inputs);
+      const auto result_of = [&](bool rounds, GraphMemory memory) {
+        graph.rounds_to_tf32 = rounds;
+        interpret(graph, memory);
+        return memory.at(graph.operations[0].output);
+      };
+      GraphMemory absolute = inputs;
+      for (auto& [id, values] : absolute)
+        for (double& v : values) v = std::abs(v);
+      const auto exact = result_of(false, inputs), rounded = result_of(true, inputs);
+      const auto terms = result_of(false, absolute);
+      double worst = 0;  // over the bound
+      for (size_t i = 0; i < exact.size(); ++i)
+        if (const double error = std::abs(rounded[i] - exact[i]); error > 0 && std::isfinite(error))
+          worst = std::max(worst, error / (kBound * terms[i]));
+      CHECK(worst <= 1);
+      largest = std::max(largest, worst);
+    }
+  };
+  check(static_cast<Conv2dArgs*>(nullptr));
+  check(static_cast<Conv2dBackwardDataArgs*>(nullptr));
+  check(static_cast<Conv2dBackwardWeightArgs*>(nullptr));
+  CHECK(largest > 0.3);  // they are rounded, and to no more bits than that
+}
+
+TEST_CASE("16-bit elements are not rounded to TF32, and what is has a plan of its own") {
+  const OpEntry& entry = op_entry(Primitive::conv2d);
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const AnyArgs args = typed_args(entry.primitive, entry.rows.front(), type);
+    const auto& call = *reinterpret_cast<const Conv2dArgs*>(args.bytes);
+    CHECK(cuda::graph_of(call, F32Math::tf32)->rounds_to_tf32 == (type == DType::f32));
+    CHECK((cuda::graph_of(call, F32Math::tf32) == cuda::graph_of(call, F32Math::strict)) == (type == DType::bf16));
+  }
+}
+
 TEST_CASE("calls in f64 are not handed to cuDNN") {
   const OpEntry& entry = op_entry(Primitive::conv2d);
   const AnyArgs args = typed_args(entry.primitive, entry.rows.front(), DType::f64);

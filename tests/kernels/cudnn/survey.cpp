@@ -98,7 +98,7 @@ class Survey {
 
   std::string table(Lines which) const {
     std::string text = fmt::format(
-        "# cuDNN {} for {}: the plan of each dense convolution (cudnn_plan.h), in bf16, strict f32 and tf32.\n"
+        "# cuDNN {} for {}: the plan of each dense convolution (cudnn_plan.h); f32 is strict.\n"
         "#\n"
         "# direction   predict: folded and fused; train: forward as it is; data, weights: backward\n"
         "# shape       an image's rows x columns x channels, a filter's rows x columns x outputs / stride\n"
@@ -197,15 +197,49 @@ void check_survey(const std::string& device, const std::string& file_name, const
     CHECK(first_difference(committed, survey.table(which)) == "");
 }
 
-void check_networks(const std::string& device) {
+void check_networks(const std::string& device, const std::vector<Column>& more = {}) {
+  std::vector<Column> columns = {{DType::bf16, 32}, {DType::bf16, 1}, {DType::f32, 32}, {DType::f32, 1}};
+  columns.insert(columns.end(), more.begin(), more.end());
   check_survey(device, "cudnn_" + device + ".txt", {"resnet50", "vgg16", "efficientnet_b0"},
-               {{DType::bf16, 32}, {DType::bf16, 1}, {DType::f32, 32}, {DType::f32, 1}, {DType::f32, 32, F32Math::tf32}}, Lines::all);
+               columns, Lines::all);
 }
 
 }  // namespace
 
+TEST_CASE("cuDNN's plans of f32 use tensor cores where TF32 is allowed, and nowhere else, and names of their own") {
+  const Cudnn* api = need_cudnn();
+  if (api == nullptr) return;
+  const CudnnDevice device(*api, device_properties("sm_90"));
+  REQUIRE(device.ok());
+  constexpr uint32_t kRounds = 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE | 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+  const TensorView x{nullptr, {8, 28, 28, 64}, DType::f32}, weight{nullptr, {64, 3, 3, 64}, DType::f32};
+  const Conv2dParams conv{.pad = {1, 1, 1, 1}};
+  const auto check = [&](const auto& call) {
+    int rounding = 0;
+    for (const F32Math math : {F32Math::strict, F32Math::tf32}) {
+      const ConvolutionGraph graph = graph_of(call, math).value();
+      const std::vector<CudnnPlan> plans = list_plans(*api, device, graph, 4);
+      REQUIRE(plans.size() >= 2);
+      for (size_t i = 0; i < plans.size(); ++i) {
+        INFO(plans[i].name);
+        if (math == F32Math::strict) CHECK((plans[i].notes & kRounds) == 0);
+        rounding += (plans[i].notes & kRounds) != 0;
+        for (size_t j = 0; j < i; ++j) CHECK(plans[i].name != plans[j].name);
+      }
+      const std::vector<CudnnPlan> named = list_plans(*api, device, graph, 4, plans.back().name);
+      REQUIRE(named.size() == 1);
+      CHECK(named[0].name == plans.back().name);
+      CHECK(named[0].workspace_bytes == plans.back().workspace_bytes);
+    }
+    CHECK(rounding > 0);
+  };
+  check(Conv2dArgs{.x = x, .weight = weight, .y = x, .conv = conv});
+  check(Conv2dBackwardDataArgs{.dy = x, .weight = weight, .dx = x, .conv = conv});
+  check(Conv2dBackwardWeightArgs{.x = x, .dy = x, .dweight = weight, .conv = conv});
+}
+
 TEST_CASE("cuDNN's plans for ResNet-50, VGG-16 and EfficientNet-B0 on sm_90 are those of the table") {
-  check_networks("sm_90");
+  check_networks("sm_90", {{DType::f32, 32, F32Math::tf32}});
 }
 TEST_CASE("cuDNN's plans for ResNet-50, VGG-16 and EfficientNet-B0 on sm_80 are those of the table", "[.full]") {
   check_networks("sm_80");
