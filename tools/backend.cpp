@@ -22,7 +22,8 @@ void add_device_options(CLI::App& app, DeviceOptions& o) {
     return precision_named(given) ? std::string() : given + " is not one of f32, tf32, bf16";
   });
   with_placeholder(precision, "TYPE", "f32");
-  with_placeholder(app.add_option("--tuning", o.tuning, "Which ways compute, as `graft bench tune` found them here; none: the rules"),
+  with_placeholder(app.add_option("--tuning", o.tuning,
+                                  "Which ways compute, as `graft bench tune` found them here; none: the rules"),
                    "FILE", "$GRAFT_TUNING");
   with_placeholder(add_number(app, "--threads", o.threads, {1, 1024}, "Threads that compute"), "N",
                    "one for each processor");

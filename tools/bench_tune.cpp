@@ -51,8 +51,7 @@ std::vector<train::TunableCall> calls_of(const TuneOptions& o, const std::shared
   const Model model = read_model(o.model);
   auto calls = train::prediction_calls(model.graph, *device, o.batch, model.side);
   if (o.train) {
-    const auto step =
-        train::step_calls(model.graph, models::plan_freeze(model.graph, {}), device, o.batch, model.side);
+    const auto step = train::step_calls(model.graph, models::plan_freeze(model.graph, {}), device, o.batch, model.side);
     calls.insert(calls.end(), step.begin(), step.end());
   }
   return train::tunable_calls(*device, calls);
@@ -72,8 +71,7 @@ train::TuningChoice choice_of(const train::TunableCall& call, const std::vector<
 }
 
 std::string today() {
-  const std::chrono::year_month_day day{
-      std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+  const std::chrono::year_month_day day{std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
   return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(day.year()), static_cast<unsigned>(day.month()),
                      static_cast<unsigned>(day.day()));
 }

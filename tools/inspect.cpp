@@ -44,8 +44,8 @@ std::optional<Line> draw_line(const train::ModelFile& model, const InspectOption
   const auto parameters = models::parameters_of(graph);
   for (size_t i = 0; i < parameters.size(); ++i)
     if (line.freeze.trainable[i]) line.trains[static_cast<size_t>(parameters[i].node)] = true;
-  line.report =
-      train::plan_step_memory(graph, line.freeze, open_device_noted(o.device), o.batch, model.info().preprocessing.crop);
+  line.report = train::plan_step_memory(graph, line.freeze, open_device_noted(o.device), o.batch,
+                                        model.info().preprocessing.crop);
   return line;
 }
 

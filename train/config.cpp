@@ -8,10 +8,8 @@
 namespace graft {
 constexpr auto kNoPrecision = static_cast<Precision>(-1);
 // What is none of them becomes a precision that no run has.
-NLOHMANN_JSON_SERIALIZE_ENUM(Precision, {{kNoPrecision, nullptr},
-                                         {Precision::f32, "f32"},
-                                         {Precision::tf32, "tf32"},
-                                         {Precision::bf16, "bf16"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(
+    Precision, {{kNoPrecision, nullptr}, {Precision::f32, "f32"}, {Precision::tf32, "tf32"}, {Precision::bf16, "bf16"}})
 }  // namespace graft
 
 namespace graft::train {

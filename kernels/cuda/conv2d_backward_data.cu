@@ -176,8 +176,10 @@ OwnTiles own_tiles(const Conv2dBackwardDataArgs& c) {
 }
 
 void enter_conv2d_backward_data(KernelTable& table) {
-  enter<Conv2dBackwardDataArgs, by_way<Conv2dBackwardDataArgs, conv2d_backward_data>, by_way<Conv2dBackwardDataArgs, conv2d_backward_data_mma<__nv_bfloat16>>>(table);
-  enter_workspace<Conv2dBackwardDataArgs, by_way_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>>(table);
+  enter<Conv2dBackwardDataArgs, by_way<Conv2dBackwardDataArgs, conv2d_backward_data>,
+        by_way<Conv2dBackwardDataArgs, conv2d_backward_data_mma<__nv_bfloat16>>>(table);
+  enter_workspace<Conv2dBackwardDataArgs, by_way_workspace<Conv2dBackwardDataArgs, conv2d_backward_data_workspace>>(
+      table);
 }
 
 }  // namespace graft::cuda

@@ -84,8 +84,10 @@ OwnTiles own_tiles(const Conv2dBackwardWeightArgs& c) {
 }
 
 void enter_conv2d_backward_weight(KernelTable& table) {
-  enter<Conv2dBackwardWeightArgs, by_way<Conv2dBackwardWeightArgs, conv2d_backward_weight>, by_way<Conv2dBackwardWeightArgs, conv2d_backward_weight_mma<__nv_bfloat16>>>(table);
-  enter_workspace<Conv2dBackwardWeightArgs, by_way_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>>(table);
+  enter<Conv2dBackwardWeightArgs, by_way<Conv2dBackwardWeightArgs, conv2d_backward_weight>,
+        by_way<Conv2dBackwardWeightArgs, conv2d_backward_weight_mma<__nv_bfloat16>>>(table);
+  enter_workspace<Conv2dBackwardWeightArgs,
+                  by_way_workspace<Conv2dBackwardWeightArgs, conv2d_backward_weight_workspace>>(table);
 }
 
 }  // namespace graft::cuda

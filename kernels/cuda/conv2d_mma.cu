@@ -50,7 +50,9 @@ GemmShape forward_shape(const Conv2dArgs& c) {
           .results = c.y.numel()};
 }
 
-int64_t conv2d_mma_workspace(const Conv2dArgs& c, int tile) { return plan_of(forward_shape(c), tile).workspace_bytes(); }
+int64_t conv2d_mma_workspace(const Conv2dArgs& c, int tile) {
+  return plan_of(forward_shape(c), tile).workspace_bytes();
+}
 OwnTiles conv2d_mma_tiles(const Conv2dArgs& c) { return tiles_of(forward_shape(c)); }
 
 template <typename T>
@@ -247,9 +249,7 @@ int64_t conv2d_backward_data_mma_workspace(const Conv2dBackwardDataArgs& c, int 
   if (!may_index(c.dx.shape, c.weight.shape, c.conv)) return 0;  // unsupported, says the call
   return plan_of(BackwardDataPlan(c).shape, tile).workspace_bytes();
 }
-OwnTiles conv2d_backward_data_mma_tiles(const Conv2dBackwardDataArgs& c) {
-  return tiles_of(BackwardDataPlan(c).shape);
-}
+OwnTiles conv2d_backward_data_mma_tiles(const Conv2dBackwardDataArgs& c) { return tiles_of(BackwardDataPlan(c).shape); }
 
 template <typename T>
 Status conv2d_backward_data_mma(CallContext& call, const Conv2dBackwardDataArgs& c, int tile) {

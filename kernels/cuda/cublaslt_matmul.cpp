@@ -57,8 +57,8 @@ const ProductAlgorithm* algorithm_of(CublasLtProducts& c, const MatrixProduct& p
   auto found = c.algorithms.find({product, name});
   if (found == c.algorithms.end())
     found = c.algorithms
-                .emplace(std::pair(product, name), name.empty() ? choose_algorithm(*c.api, c.handle, product)
-                                                                : named_algorithm(c, product, name))
+                .emplace(std::pair(product, name),
+                         name.empty() ? choose_algorithm(*c.api, c.handle, product) : named_algorithm(c, product, name))
                 .first;
   return found->second ? &*found->second : nullptr;
 }

@@ -47,8 +47,8 @@ std::string name_of(const Cudnn& api, const CudnnDescriptor& config, int64_t eng
   std::string name = "cudnn " + std::to_string(engine);
   std::vector<CudnnDescriptor> knobs;
   std::vector<cudnnBackendDescriptor_t> raw;
-  const int64_t count =
-      config.get<cudnnBackendDescriptor_t>(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, nullptr, 0);
+  const int64_t count = config.get<cudnnBackendDescriptor_t>(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
+                                                             CUDNN_TYPE_BACKEND_DESCRIPTOR, nullptr, 0);
   for (int64_t i = 0; i < count; ++i)
     raw.push_back(knobs.emplace_back(api, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR).raw());
   if (count > 0) (void)config.get(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(), count);

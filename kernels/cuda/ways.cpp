@@ -185,7 +185,9 @@ Status choose(void* self, const char* key, const char* name) {
 const char* versions(void*) {
   static const std::string text = [] {
     std::string all = "graft " GRAFT_VERSION;
-    const auto name = [&](const PluginLibrary& library) { all += std::string(", ") + library.name + ' ' + library.text; };
+    const auto name = [&](const PluginLibrary& library) {
+      all += std::string(", ") + library.name + ' ' + library.text;
+    };
     PluginLibrary library;
     if (calls_cudnn() && open_cudnn(&library) != nullptr) name(library);
     library = {};

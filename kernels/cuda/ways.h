@@ -9,9 +9,9 @@
 // size of a workspace, which is asked for ahead. Memory off a 16-byte border is left to graft's kernel whatever was
 // chosen; no tensor of core lies so.
 //
-// The plug-in links cudnn_convolution.cpp and cublaslt_matmul.cpp, or no_cudnn.cpp and no_cublaslt.cpp where it is built
-// without the library's headers and where kernels run on the host. GRAFT_CUDNN=0 and GRAFT_CUBLASLT=0 in the environment
-// leave all to graft's kernels.
+// The plug-in links cudnn_convolution.cpp and cublaslt_matmul.cpp, or no_cudnn.cpp and no_cublaslt.cpp where it is
+// built without the library's headers and where kernels run on the host. GRAFT_CUDNN=0 and GRAFT_CUBLASLT=0 in the
+// environment leave all to graft's kernels.
 #pragma once
 #include <algorithm>
 #include <map>

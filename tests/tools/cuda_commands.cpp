@@ -183,8 +183,8 @@ TEST_CASE("bench tune times the ways of a network's calls, and its file chooses 
   const TemporaryFolder folder;
   make_squares(folder / "squares", 2);
   write_tiny_model(folder / "tiny.h5", {"blue", "green", "red"});
-  const auto tuned = on_gpu({"bench", "tune", "--model", "tiny.h5", "--batch", "2", "--train", "-o", "t.json"},
-                            folder.path());
+  const auto tuned =
+      on_gpu({"bench", "tune", "--model", "tiny.h5", "--batch", "2", "--train", "-o", "t.json"}, folder.path());
   INFO(tuned.out << tuned.err);
   REQUIRE(tuned.code == 0);
   CHECK_THAT(tuned.out, Contains("conv2d f32[2,") && Contains("conv2d_backward_weight f32[2,") && Contains("ratio"));
@@ -228,8 +228,8 @@ TEST_CASE("a tuning file that cannot be written is an error before anything is m
     CHECK_THAT(refused.err, Contains(output));
     CHECK(refused.out == "");
   }
-  const auto nothing = run_graft({"bench", "tune", "--model", "tiny.h5", "-o", "t.json", "--device", "cpu"},
-                                 {.folder = folder.path()});
+  const auto nothing =
+      run_graft({"bench", "tune", "--model", "tiny.h5", "-o", "t.json", "--device", "cpu"}, {.folder = folder.path()});
   CHECK(nothing.code == 1);
   CHECK_THAT(nothing.err, Contains("the cpu device has one way for each call: there is nothing to tune"));
 

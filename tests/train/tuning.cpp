@@ -160,8 +160,8 @@ TEST_CASE("what is no tuning file is refused, with the place") {
 
 TEST_CASE("a network's calls are listed by key, each once, with their ways") {
   const auto device = tunable_device();
-  const auto calls = tunable_calls(
-      *device, {add_call(4), add_call(8), add_call(4, Primitive::multiply), add_call(4), add_call(4)});
+  const auto calls =
+      tunable_calls(*device, {add_call(4), add_call(8), add_call(4, Primitive::multiply), add_call(4), add_call(4)});
   REQUIRE(calls.size() == 2);
   CHECK(calls[0].key == "add 4");
   CHECK(calls[0].count == 3);

@@ -64,8 +64,7 @@ uint64_t depth_of(const Operation& o, const Layout& a) { return o.transposes[0] 
 constexpr int kNumberShift = 32;
 cublasLtMatmulAlgo_t algorithm_of(const Operation& o, const Layout& a, const Layout& d, uint64_t number) {
   return {{static_cast<uint64_t>(a.type) | number << kNumberShift, static_cast<uint64_t>(d.type), d.rows, d.columns,
-           depth_of(o, a), o.epilogue, static_cast<uint64_t>(o.transposes[0]),
-           static_cast<uint64_t>(o.transposes[1])}};
+           depth_of(o, a), o.epilogue, static_cast<uint64_t>(o.transposes[0]), static_cast<uint64_t>(o.transposes[1])}};
 }
 uint64_t number_of(const cublasLtMatmulAlgo_t& algorithm) { return algorithm.data[0] >> kNumberShift; }
 

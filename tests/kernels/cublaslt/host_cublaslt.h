@@ -10,7 +10,7 @@ namespace graft::test {
 struct HostCublasLt {
   // What a test says.
   bool has_algorithm = true;
-  int algorithms = 1;  // that the heuristic knows
+  int algorithms = 1;             // that the heuristic knows
   size_t workspace_bytes = 1000;  // of every algorithm
   cublasStatus_t outcome = CUBLAS_STATUS_SUCCESS;
   // What happened.

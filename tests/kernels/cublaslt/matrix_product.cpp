@@ -11,8 +11,8 @@ namespace graft::test {
 
 namespace {
 
-using cuda::MatrixProduct;
 using cuda::F32Math;
+using cuda::MatrixProduct;
 
 constexpr Roles kRoles = MatmulArgs::kRoles;
 constexpr int32_t kY = 3;

@@ -1,10 +1,12 @@
 // Ways of a call on the CUDA backend, without libraries: graft's own kernels, by tile.
-#include <catch2/catch.hpp>
+#include "tests/kernels/op_table/ways.h"
+
 #include <fmt/format.h>
+
+#include <catch2/catch.hpp>
 
 #include "kernels/cuda/cuda_backend.h"
 #include "tests/cuda_on_host/control.h"
-#include "tests/kernels/op_table/ways.h"
 
 namespace graft::test {
 
@@ -79,9 +81,8 @@ TEST_CASE("a choice changes the kernel of a call, and taking it back leaves it t
   REQUIRE(ways.names[0] == "graft tile 32");
   const auto medium_launches = [&] {
     const uint64_t before = medium_tiles();
-    const WatchedResult result =
-        run_watched(host.backend, Watch::device, Primitive::conv2d, args,
-                    contents(Primitive::conv2d, row, DType::f32, DType::f32), row, {});
+    const WatchedResult result = run_watched(host.backend, Watch::device, Primitive::conv2d, args,
+                                             contents(Primitive::conv2d, row, DType::f32, DType::f32), row, {});
     CHECK(result.status == Status::ok);
     CHECK(result.problem == "");
     return medium_tiles() - before;

@@ -149,13 +149,12 @@ TEST_CASE("in tf32 a tensor core may round f32, and nothing else is allowed") {
   CHECK(cuda::keeps_promises(rounds, DType::f32, F32Math::tf32));
   CHECK_FALSE(cuda::keeps_promises(rounds, DType::f32, F32Math::strict));
   CHECK_FALSE(cuda::keeps_promises(rounds, DType::bf16, F32Math::tf32));
-  CHECK_FALSE(cuda::keeps_promises(rounds | bit(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), DType::f32,
-                                   F32Math::tf32));
+  CHECK_FALSE(cuda::keeps_promises(rounds | bit(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC), DType::f32, F32Math::tf32));
 }
 
 TEST_CASE("a plan on tensor cores computes f32 only while TF32 is allowed, and is not asked for again") {
-  const Proposal rounding{
-      .engine = 5, .notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}};
+  const Proposal rounding{.engine = 5,
+                          .notes = {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}};
   const OnHost host({rounding, kGood});
   const Backend& b = host.backend;
   const OpRow& row = forward().rows.front();

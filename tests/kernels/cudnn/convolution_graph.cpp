@@ -174,7 +174,8 @@ TEST_CASE("calls that differ in anything but memory have different graphs") {
   for (size_t i = 0; i < others.size(); ++i) {
     INFO(i);
     CHECK(cuda::graph_of(others[i], F32Math::strict) != graph);
-    for (size_t j = 0; j < i; ++j) CHECK(cuda::graph_of(others[i], F32Math::strict) != cuda::graph_of(others[j], F32Math::strict));
+    for (size_t j = 0; j < i; ++j)
+      CHECK(cuda::graph_of(others[i], F32Math::strict) != cuda::graph_of(others[j], F32Math::strict));
   }
 }
 

@@ -174,7 +174,8 @@ void check_rows(const Cudnn& api) {
     for (DType type : {DType::f32, DType::bf16, DType::f16}) {
       INFO(row.text << ", " << name_of(type));
       const AnyArgs args = typed_args(entry.primitive, row, type);
-      if (const auto graph = graph_of(*reinterpret_cast<const Args*>(args.bytes), F32Math::strict)) check_graph(api, *graph), ++checked;
+      if (const auto graph = graph_of(*reinterpret_cast<const Args*>(args.bytes), F32Math::strict))
+        check_graph(api, *graph), ++checked;
     }
   }
   CHECK(checked > 30);

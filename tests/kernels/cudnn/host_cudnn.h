@@ -1,7 +1,7 @@
 // The part of cuDNN, played on the host: its descriptors keep what they are given, its heuristic proposes what a test
-// says, and a plan computes its graph in f64 on the memory of the host-run device; one on tensor cores rounds factors of
-// f32 to TF32, as they would. So the plug-in's own way to cuDNN,
-// from a backend's entry to the pointers of an execution, is followed without a GPU.
+// says, and a plan computes its graph in f64 on the memory of the host-run device; one on tensor cores rounds factors
+// of f32 to TF32, as they would. So the plug-in's own way to cuDNN, from a backend's entry to the pointers of an
+// execution, is followed without a GPU.
 #pragma once
 #include <cudnn_graph.h>
 

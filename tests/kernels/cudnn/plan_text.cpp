@@ -128,9 +128,11 @@ TEST_CASE("a plan's text names the graph's tensors, convolutions and pointwise o
                        << static_cast<int>(call.activation));
       check_plan(*api, device, *graph_of(call, kMostRounding));
     }
-    check_plan(*api, device, *graph_of(Conv2dBackwardDataArgs{.dy = y, .weight = weight, .dx = x, .conv = conv}, kMostRounding));
+    check_plan(*api, device,
+               *graph_of(Conv2dBackwardDataArgs{.dy = y, .weight = weight, .dx = x, .conv = conv}, kMostRounding));
     if (type == DType::f32)  // dweight is f32: no plan beside bf16
-      check_plan(*api, device, *graph_of(Conv2dBackwardWeightArgs{.x = x, .dy = y, .dweight = weight, .conv = conv}, kMostRounding));
+      check_plan(*api, device,
+                 *graph_of(Conv2dBackwardWeightArgs{.x = x, .dy = y, .dweight = weight, .conv = conv}, kMostRounding));
   }
 }
 

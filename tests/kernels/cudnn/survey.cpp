@@ -59,7 +59,8 @@ class Survey {
   void add(const std::string& network) {
     std::map<std::string, size_t> places;  // of this network's lines
     for (size_t column = 0; column < columns_.size(); ++column)
-      for (const SurveyRow& row : survey_rows(network, columns_[column].batch, columns_[column].type, columns_[column].math)) {
+      for (const SurveyRow& row :
+           survey_rows(network, columns_[column].batch, columns_[column].type, columns_[column].math)) {
         const auto [place, is_new] = places.try_emplace(row.direction + row.shape, lines_.size());
         if (is_new)
           lines_.push_back({network, row.direction, row.shape, std::vector<std::string>(columns_.size(), "-")});
@@ -200,8 +201,7 @@ void check_survey(const std::string& device, const std::string& file_name, const
 void check_networks(const std::string& device, const std::vector<Column>& more = {}) {
   std::vector<Column> columns = {{DType::bf16, 32}, {DType::bf16, 1}, {DType::f32, 32}, {DType::f32, 1}};
   columns.insert(columns.end(), more.begin(), more.end());
-  check_survey(device, "cudnn_" + device + ".txt", {"resnet50", "vgg16", "efficientnet_b0"},
-               columns, Lines::all);
+  check_survey(device, "cudnn_" + device + ".txt", {"resnet50", "vgg16", "efficientnet_b0"}, columns, Lines::all);
 }
 
 }  // namespace
