@@ -52,8 +52,8 @@ Run run(const TrainOptions& options) {
 void check_same(const Run& a, const Run& b) {
   CHECK(a.images == b.images);
   CHECK(a.losses == b.losses);
-  CHECK(a.model == b.model);
-  CHECK(a.checkpoint == b.checkpoint);
+  CHECK((a.model == b.model));
+  CHECK((a.checkpoint == b.checkpoint));
 }
 
 }  // namespace
@@ -87,8 +87,8 @@ TEST_CASE("a captured run that is stopped within an epoch, or saves after each s
   parts.resume = true;
   const Run resumed = run(parts);
   CHECK(resumed.outcome.end == TrainEnd::finished);
-  CHECK(resumed.model == whole.model);
-  CHECK(resumed.checkpoint == whole.checkpoint);
+  CHECK((resumed.model == whole.model));
+  CHECK((resumed.checkpoint == whole.checkpoint));
   CHECK(cuda_on_host::take_findings().empty());
 }
 
@@ -104,8 +104,8 @@ TEST_CASE("a captured run that dies is resumed where it was saved, with the stat
   parts.resume = true;
   const Run resumed = run(parts);
   CHECK(resumed.images.front() == 12);  // the step that was not saved, and no other, comes again
-  CHECK(resumed.model == whole.model);
-  CHECK(resumed.checkpoint == whole.checkpoint);
+  CHECK((resumed.model == whole.model));
+  CHECK((resumed.checkpoint == whole.checkpoint));
 }
 
 TEST_CASE("a run that diverges names the step and keeps the state before it, read late or at once") {
