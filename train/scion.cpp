@@ -54,7 +54,7 @@ StepPlan& Scion::training_plan(int64_t n) {
   const FlatParameters& parameters = optimizer_.parameters();
   const Tensor& gradients = parameters.gradients();
   const int64_t at_once = config_.micro_batch > 0 ? config_.micro_batch : n;
-  if (n > at_once && !part_gradients_.defined()) part_gradients_ = parameters.zeros();
+  if (n > at_once && !part_gradients_.defined()) part_gradients_ = parameters.zeros("gradients");
 
   Recorder recorder(network_.device());
   Tensor loss;

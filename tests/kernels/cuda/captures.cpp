@@ -5,8 +5,10 @@
 #include "core/ops.h"
 #include "tests/cuda_on_host/control.h"
 #include "tests/kernels/cuda/counted_calls.h"
+#include "tests/kernels/cuda/host_run_device.h"
 #include "tests/kernels/cuda/recorded_ranges.h"
 #include "tests/kernels/cuda/small_networks.h"
+#include "tests/train/scion_setup.h"
 #include "train/step_queue.h"
 
 using namespace graft;

@@ -1,10 +1,6 @@
 #include "tests/kernels/cuda/small_networks.h"
 
-#include <catch2/catch.hpp>
-
-#include "kernels/cuda/cuda_backend.h"
 #include "models/builder.h"
-#include "tests/cuda_on_host/control.h"
 
 namespace graft::test {
 
@@ -84,16 +80,6 @@ TrainConfig config_of(const SmallNetwork& c) {
           .clip_norm = 2,
           .ema = 0.9,
           .label_smoothing = 0.1};
-}
-
-std::shared_ptr<Device> cuda_device(DType compute, const std::function<void(Backend*)>& change) {
-  cuda_on_host::reset();
-  Backend backend;
-  REQUIRE(cuda::make_backend(0, &backend) == Status::ok);
-  if (change) change(&backend);
-  auto device = Device::create(backend);
-  device->set_compute_type(compute);
-  return device;
 }
 
 }  // namespace graft::test

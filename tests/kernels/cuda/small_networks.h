@@ -1,11 +1,10 @@
-// Small networks with every kind of layer, and a device of host-run kernels to train them on.
+// Small networks with every kind of layer: residual, plain and inverted-bottleneck ones, whole and with a frozen trunk.
 #pragma once
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "tests/train/scion_setup.h"
+#include "models/graph.h"
+#include "train/config.h"
 
 namespace graft::test {
 
@@ -18,8 +17,5 @@ struct SmallNetwork {
 };
 const std::vector<SmallNetwork>& small_networks();
 train::TrainConfig config_of(const SmallNetwork& network);  // five classes, batches of 4
-
-// On a host-run GPU as new. `change` may put other functions into the backend's table.
-std::shared_ptr<Device> cuda_device(DType compute, const std::function<void(Backend*)>& change = {});
 
 }  // namespace graft::test

@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "tests/cuda_on_host/control.h"
+#include "tests/kernels/cuda/host_run_device.h"
 #include "tests/kernels/cuda/small_networks.h"
 #include "tests/train/noise_photos.h"
+#include "tests/train/scion_setup.h"
 
 using namespace graft;
 using namespace graft::train;

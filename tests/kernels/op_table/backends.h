@@ -13,6 +13,7 @@ enum class Watch {
   guards,             // nobody: a guard that is written is found afterwards
   address_sanitizer,  // in a build that has it: tensors lie in host memory
   device,             // the device knows where each allocation ends: tensors end there, without a guard
+  page_end,           // tensors end where the pages of an allocation end: what lies beyond belongs to nobody
 };
 
 struct BackendUnderTest {
@@ -23,6 +24,7 @@ struct BackendUnderTest {
   std::string needs;      // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
   int threads = 1;        // it computes with
   Watch watch = Watch::address_sanitizer;
+  std::function<std::string()> reason;  // why `create` answers unsupported, where more is known than what it needs
 };
 
 const std::vector<BackendUnderTest>& backends_under_test();

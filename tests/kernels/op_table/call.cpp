@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::byte kUnwritten{0xFF};  // as f64, f32, f16 and bf16 a NaN, as i64 -1
 constexpr int64_t kGuard = 64, kMaxWorkspace = int64_t{1} << 32;
+constexpr int64_t kPage = int64_t{2} << 20;  // of a GPU's memory
 
 template <typename T>
 void put(Bytes& bytes, int64_t i, T value) {
@@ -86,15 +87,24 @@ double half(uint16_t bits) {
 // One tensor between guards, in memory of the device.
 class Guarded {
  public:
+  // `offset` bytes after a multiple of kGuard. At the end of a page an offset means: up to the very last byte.
   Guarded(const Backend& backend, Watch watch, const Bytes& content, int64_t offset)
       : backend_(backend), watch_(watch), behind_(watch == Watch::device ? 0 : kGuard), offset_(kGuard + offset) {
+    if (watch == Watch::page_end) {
+      behind_ = offset > 0 ? 0 : -static_cast<int64_t>(content.size()) & (kGuard - 1);
+      offset_ = kGuard;
+    }
     image_.assign(static_cast<size_t>(offset_ + behind_) + content.size(), kUnwritten);
     if (!content.empty()) std::memcpy(image_.data() + offset_, content.data(), content.size());
-    bytes_ = static_cast<int64_t>(image_.size()) + behind_;
+    const auto used = static_cast<int64_t>(image_.size());
+    bytes_ = watch == Watch::page_end ? (used + kPage - 1) / kPage * kPage : used + behind_;
     expect(backend_.device.allocate(backend_.self, bytes_, &memory_));
     base_ = static_cast<std::byte*>(memory_);
-    base_ += (kGuard - static_cast<int64_t>(reinterpret_cast<uintptr_t>(base_) % kGuard)) % kGuard;
-    if (base_ != memory_ && behind_ == 0) fail("a device's memory begins off a multiple of {} bytes", kGuard);
+    if (watch == Watch::page_end)
+      base_ += bytes_ - used;
+    else
+      base_ += (kGuard - static_cast<int64_t>(reinterpret_cast<uintptr_t>(base_) % kGuard)) % kGuard;
+    if (watch == Watch::device && base_ != memory_) fail("a device's memory begins off a multiple of {} bytes", kGuard);
     expect(backend_.device.copy(backend_.self, nullptr, base_, image_.data(), static_cast<int64_t>(image_.size()),
                                 CopyKind::host_to_device));
     expect(backend_.device.synchronize(backend_.self, nullptr));

@@ -19,7 +19,7 @@ std::unique_ptr<Backend, void (*)(Backend*)> open(const BackendUnderTest& entry)
   const Status status = entry.create(backend.get());
   if (status == Status::ok) return backend;
   if (status != Status::unsupported || entry.needs.empty()) FAIL(entry.name << " cannot be made: " << name_of(status));
-  skip(entry.needs, entry.name + " cannot run on this machine");
+  skip(entry.needs, entry.name + (entry.reason ? ": " + entry.reason() : " cannot run on this machine"));
   return {nullptr, [](Backend*) {}};
 }
 
@@ -91,21 +91,21 @@ struct FunctionTest : Catch::ITestInvoker {
   std::function<void()> function;
 };
 
-void add_test(const std::string& name, std::function<void()> function) {
+void add_test(const std::string& name, const char* tags, std::function<void()> function) {
   Catch::AutoReg(new FunctionTest(std::move(function)), CATCH_INTERNAL_LINEINFO, Catch::StringRef(),
-                 Catch::NameAndTags{name, "[op_table]"});
+                 Catch::NameAndTags{name, tags});
 }
 
 }  // namespace
 
-void register_op_table(const std::vector<BackendUnderTest>& backends) {
+void register_op_table(const std::vector<BackendUnderTest>& backends, const char* tags) {
   std::map<std::string, int> groups;
   for (const BackendUnderTest& entry : backends) {
     for (const PrimitiveInfo& info : kPrimitives) {
       const auto primitive = static_cast<Primitive>(&info - kPrimitives);
-      add_test(entry.name + ": " + info.name, [&entry, primitive] { check_primitive(entry, primitive); });
+      add_test(entry.name + ": " + info.name, tags, [&entry, primitive] { check_primitive(entry, primitive); });
     }
-    add_test(entry.name + ": every primitive names its kernel", [&entry] { check_kernel_list(entry); });
+    add_test(entry.name + ": every primitive names its kernel", tags, [&entry] { check_kernel_list(entry); });
     if (!entry.same_bits.empty()) ++groups[entry.same_bits];
   }
   for (const auto& entry : groups) {
@@ -113,7 +113,7 @@ void register_op_table(const std::vector<BackendUnderTest>& backends) {
     const std::string& group = entry.first;
     for (const PrimitiveInfo& info : kPrimitives) {
       const auto primitive = static_cast<Primitive>(&info - kPrimitives);
-      add_test(group + ", same bits: " + info.name,
+      add_test(group + ", same bits: " + info.name, tags,
                [&backends, group, primitive] { check_same_bits(backends, group, primitive); });
     }
   }

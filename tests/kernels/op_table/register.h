@@ -6,7 +6,7 @@
 
 namespace graft::test {
 
-// Call it before main; the list must outlive the tests.
-void register_op_table(const std::vector<BackendUnderTest>&);
+// Call it before main; the list must outlive the tests. `tags` as Catch2 writes them.
+void register_op_table(const std::vector<BackendUnderTest>&, const char* tags = "[op_table]");
 
 }  // namespace graft::test
