@@ -7,6 +7,7 @@
 #include "models/network.h"
 #include "models/registry.h"
 #include "tools/backend.h"
+#include "tools/bench_train.h"
 #include "tools/command.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -94,6 +95,7 @@ void add_bench(CommandLine& line) {
   add_number(app, "--seconds", o.seconds, {0, 3600}, "How long to measure")->type_name("SECONDS");
   add_device_options(app, o.device);
   add_report_options(app, o.report);
+  add_bench_train(line, bench);
 }
 
 }  // namespace graft::tools

@@ -76,7 +76,7 @@ TEST_CASE("wrong use: exit code 2, what was meant, and where to read on") {
   const auto unfinished = run_graft({"bench"});
   CHECK(unfinished.code == 2);
   CHECK(unfinished.out.empty());
-  CHECK(unfinished.err == "graft: bench needs a command: models\nsee graft bench --help\n");
+  CHECK(unfinished.err == "graft: bench needs a command: models, train\nsee graft bench --help\n");
 
   const auto command = run_graft({"trian"});
   CHECK(command.code == 2);
@@ -286,6 +286,33 @@ TEST_CASE("bench models answers with three numbers, for a file and for a name") 
     CHECK(json["milliseconds"].get<double>() * json["images_per_second"].get<double>() == Approx(2000));
     CHECK(json["peak_bytes"] > 0);
   }
+}
+
+TEST_CASE("bench train measures the whole network, a head, and answers on images that lie on the device") {
+  const TemporaryFolder folder;
+  const auto bench = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"bench", "train",    "--model", "resnet20",  "--batch", "2",     "--threads",
+                                          "1",     "--device", "cpu",     "--seconds", "0",       "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto run = run_graft(arguments, {.folder = folder.path()});
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    return Json::parse(run.out);
+  };
+  const auto whole = bench({}), head = bench({"--train", "linear"}), answers = bench({"--predict"});
+  CHECK(whole["trained_parameters"].get<int64_t>() > 200'000);
+  CHECK(head["trained_parameters"] == 64 * 10 + 10);
+  CHECK(answers["trained_parameters"] == 0);
+  for (const auto& line : {whole, head, answers}) {
+    CHECK(line["milliseconds"].get<double>() * line["images_per_second"].get<double>() == Approx(2000));
+    CHECK(line["runs"] >= 5);
+    CHECK(line["precision"] == "f32");
+  }
+  CHECK(whole["milliseconds"] > answers["milliseconds"]);
+
+  const auto both = run_graft({"bench", "train", "--model", "resnet20", "--predict", "--train", "linear"});
+  CHECK(both.code == 2);
+  CHECK_THAT(both.err, Contains("--predict"));
 }
 
 TEST_CASE("bench models counts weights, arena, images and answers, each once") {
