@@ -11,6 +11,10 @@ if(GRAFT_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${GRAFT_CCACHE})
 endif()
 
+if(GRAFT_STATIC_RUNTIME)
+  add_link_options(-static-libstdc++ -static-libgcc)
+endif()
+
 add_library(graft_options INTERFACE)
 target_include_directories(graft_options INTERFACE ${PROJECT_SOURCE_DIR})
 set(options -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)

@@ -3,8 +3,8 @@
 #include <dlfcn.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
+
+#include "kernels/cuda/library_places.h"
 
 namespace graft::cuda {
 
@@ -22,20 +22,6 @@ struct Wanted {
 constexpr Wanted kCudnn = {"cuDNN", "libcudnn.so.9", "libcudnn.so", "cudnnGetVersion", 9, 10000};
 constexpr Wanted kCublasLt = {"cuBLASLt", "libcublasLt.so.13", "libcublasLt.so", "cublasLtGetVersion", 13, 10000};
 
-// First where GRAFT_CUDA_LIBRARIES says (folders, separated by colons), then where the system looks.
-void* open_file(const char* file, char path[kPluginTextBytes]) {
-  const char* folders = std::getenv("GRAFT_CUDA_LIBRARIES");
-  while (folders != nullptr && *folders != '\0') {
-    const char* end = std::strchr(folders, ':');
-    const int length = static_cast<int>(end != nullptr ? end - folders : std::strlen(folders));
-    std::snprintf(path, kPluginTextBytes, "%.*s/%s", length, folders, file);
-    if (void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL)) return library;
-    folders = end != nullptr ? end + 1 : nullptr;
-  }
-  std::snprintf(path, kPluginTextBytes, "%s", file);
-  return dlopen(file, RTLD_NOW | RTLD_LOCAL);
-}
-
 size_t version_of(void* library, const Wanted& wanted) {
   const auto function = reinterpret_cast<size_t (*)()>(dlsym(library, wanted.version_function));
   return function != nullptr ? function() : 0;
@@ -48,10 +34,10 @@ void* open_library(const Wanted& wanted, PluginLibrary* report) {
   r.name = wanted.name;
   r.usable = 0;
   char path[kPluginTextBytes] = "";
-  void* library = open_file(wanted.file, path);
+  void* library = open_from_places(wanted.file, path);
   if (library == nullptr) {
     const char* why = dlerror();
-    if (void* other = open_file(wanted.unversioned, path); other != nullptr) {
+    if (void* other = open_from_places(wanted.unversioned, path); other != nullptr) {
       std::snprintf(r.text, sizeof r.text, "version %zu is here, graft needs %d.x; its own kernels serve",
                     version_of(other, wanted) / static_cast<size_t>(wanted.scale), wanted.major);
       dlclose(other);
@@ -68,7 +54,8 @@ void* open_library(const Wanted& wanted, PluginLibrary* report) {
     return nullptr;
   }
   r.usable = 1;
-  std::snprintf(r.text, sizeof r.text, "%zu.%zu.%zu", version / scale, version % scale / 100, version % 100);
+  std::snprintf(r.text, sizeof r.text, "%zu.%zu.%zu (%.200s)", version / scale, version % scale / 100, version % 100,
+                path);
   return library;
 }
 
