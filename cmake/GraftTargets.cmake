@@ -11,11 +11,15 @@ if(GRAFT_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${GRAFT_CCACHE})
 endif()
 
-if(GRAFT_STATIC_RUNTIME)
-  add_link_options(-static-libstdc++ -static-libgcc)
-endif()
-
 add_library(graft_options INTERFACE)
+if(GRAFT_STATIC_RUNTIME)
+  # libgcc stays shared: its archive needs glibc 2.35, and a system has it as it has glibc. The HDF5 helper, static
+  # altogether, has no part in this.
+  target_link_options(graft_options INTERFACE -static-libstdc++)
+  add_library(graft_arc4random OBJECT cmake/arc4random.cpp)
+  set_target_properties(graft_arc4random PROPERTIES CXX_VISIBILITY_PRESET hidden)
+  target_link_libraries(graft_options INTERFACE $<TARGET_OBJECTS:graft_arc4random>)
+endif()
 target_include_directories(graft_options INTERFACE ${PROJECT_SOURCE_DIR})
 set(options -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
 # Arguments structs are written with designated initialisers, and what is left out is meant to be absent.

@@ -36,8 +36,7 @@ def run_cases(program, cases, clock, log, environment, report):
             failed[name] = problems[0]
         else:
             passed.add(name)
-    passed -= set(failed)
-    return passed, failed
+    return passed & set(cases) - set(failed), failed
 
 
 def run(result, program, clock, log, environment, which, folder, save):

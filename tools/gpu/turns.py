@@ -19,9 +19,13 @@ class Program:
         log.flush()
         self.name, self.clock = command[0], clock
         self.process = commands.start(command, environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
-        self.about = self.line()
-        if not self.about.startswith("ready"):
-            raise commands.Failed(self.about)
+        try:
+            self.about = self.line()
+            if not self.about.startswith("ready"):
+                raise commands.Failed(self.about)
+        except BaseException:
+            self.close()
+            raise
 
     def line(self):
         ready, _, _ = select.select([self.process.stdout], [], [], self.clock.left())
@@ -42,6 +46,11 @@ class Program:
 
     def close(self):
         commands.end(self.process)
+        for pipe in (self.process.stdin, self.process.stdout):
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass
 
 
 def steps_of(program):
