@@ -1,6 +1,7 @@
 // Does the op table bite? Backends that are the reference but for one mistake, each of which some row must notice.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <set>
 #include <utility>
 
 #include "tests/kernels/op_table/check.h"
@@ -155,7 +156,40 @@ int rows_that_notice(const Mistake& mistake) {
   }));
 }
 
+// Where allocations end, as a device that is watched at the end of pages gave them; and how often a y ended there.
+std::set<const std::byte*> allocation_ends;
+int64_t ended_there = 0;
+
+Backend with_noted_ends() {
+  Backend backend = reference_backend();
+  backend.device.allocate = [](void* self, int64_t bytes, void** memory) {
+    const Status status = reference_backend().device.allocate(self, bytes, memory);
+    allocation_ends.insert(static_cast<const std::byte*>(*memory) + bytes);
+    return status;
+  };
+  backend.run[static_cast<int>(Primitive::scale)] = [](CallContext* context, const void* args) {
+    const TensorView& y = static_cast<const ScaleArgs*>(args)->y;
+    ended_there += y.data != nullptr && allocation_ends.contains(y.as<const std::byte>() + y.bytes());
+    return truth(context, Primitive::scale, args);
+  };
+  return backend;
+}
+
 }  // namespace
+
+TEST_CASE("watched at the end of pages, a tensor ends with its allocation", "[op_table]") {
+  const Backend backend = with_noted_ends();
+  const BackendUnderTest under_test = {
+      .name = "page end", .create = nullptr, .dtypes = {DType::f32}, .same_bits = "", .watch = Watch::page_end};
+  const OpEntry& entry = op_entry(Primitive::scale);
+  for (const OpRow& row : entry.rows) {
+    if (row.expected != Status::ok) continue;
+    INFO(row.text);
+    ended_there = 0;
+    CHECK(check_row(under_test, backend, reference_backend(), entry, row, DType::f32) == "");
+    CHECK(ended_there >= 1);
+  }
+}
 
 TEST_CASE("the op table notices planted mistakes", "[op_table]") {
   for (const Mistake& mistake : kMistakes) {
