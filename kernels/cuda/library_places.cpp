@@ -86,7 +86,7 @@ void* open_from_places(const char* file, char path[kPluginTextBytes]) {
     const bool is_there = glob(match, 0, nullptr, &found) == 0;
     globfree(&found);
     if (!is_there) return nullptr;
-    std::strcpy(match + length - std::strlen("python3"), "..");
+    std::memcpy(match + length - std::strlen("python3"), "..", 3);
     return open_wheel(match, file, path);
   };
   void* library = in_each(std::getenv("GRAFT_CUDA_LIBRARIES"), beside);
