@@ -66,17 +66,17 @@ TEST_CASE("libraries are found in the folders of wheels, wherever the Python is"
   const std::string at = folder.path().string();
   const auto named = put("named"), venv = put("venv/lib/python3.12/site-packages/nvidia/cu13/lib"),
              debian = put("debian/lib/python3/dist-packages/nvidia/cudnn/lib"),
-             home = put("home/.local/lib/python3.9/site-packages/nvidia/cublas/lib");
+             home = put("user/.local/lib/python3.9/site-packages/nvidia/cublas/lib");
   fs::create_directories(folder / "debian/bin");
   fs::copy_file(GRAFT_STUB_LIBRARY, folder / "debian/bin/python3");
 
   CHECK(found_in({}).empty());
   CHECK(found_in({{"GRAFT_CUDA_LIBRARIES", "/nowhere::" + at + "/named"}, {"VIRTUAL_ENV", at + "/venv"}}) == named);
-  CHECK(found_in({{"VIRTUAL_ENV", at + "/venv"}, {"HOME", at + "/home"}}) == venv);
+  CHECK(found_in({{"VIRTUAL_ENV", at + "/venv"}, {"HOME", at + "/user"}}) == venv);
   CHECK(found_in({{"CONDA_PREFIX", at + "/venv"}}) == venv);
   CHECK(fs::equivalent(found_in({{"PATH", "/nowhere:" + at + "/venv:" + at + "/debian/bin"}}), debian));
   CHECK(found_in({{"PATH", at + "/venv"}}).empty());  // no python3 there
-  CHECK(found_in({{"HOME", at + "/home"}}) == home);
+  CHECK(found_in({{"HOME", at + "/user"}}) == home);
   CHECK(found_in({{"VIRTUAL_ENV", at + std::string(2000, 'x')}}).empty());
 }
 
