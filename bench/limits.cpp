@@ -1,12 +1,17 @@
 #include "bench/limits.h"
 
 #include <immintrin.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <string_view>
 #include <thread>
 #include <vector>
+
+#include "bench/cache_sweep.h"
+#include "core/tensor.h"
 
 namespace graft::bench {
 namespace {
@@ -63,7 +68,48 @@ double one_peak() {
   return multiply_add_sse();
 }
 
+// Of each of three arrays.
+size_t array_bytes() {
+  const int64_t memory = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  return static_cast<size_t>(std::clamp(last_level_cache_bytes() / 2, int64_t{64} << 20, memory / 8));
+}
+
+// The shortest of a few rounds of `work`, in seconds.
+template <typename Work>
+double fastest(Device& device, Work work) {
+  double best = 0;
+  for (int round = 0; round < 6; ++round) {
+    device.synchronize();
+    const auto begin = Clock::now();
+    work();
+    device.synchronize();
+    const double seconds = seconds_since(begin);
+    if (round == 1 || (round > 1 && seconds < best)) best = seconds;
+  }
+  return best;
+}
+
+Limits measure_gpu(const std::shared_ptr<Device>& device, DType dtype) {
+  constexpr int64_t kSide = 4096, kBytes = int64_t{1} << 30;
+  Limits limits;
+  {
+    const Tensor a = full(device, {kSide, kSide}, 0.5, dtype), b = full(device, {kSide, kSide}, 0.5, dtype);
+    const Tensor y = empty(device, {kSide, kSide}, dtype);
+    const MatmulArgs product{.a = a.view(), .b = b.view(), .y = y.view()};
+    limits.flops = 2.0 * kSide * kSide * kSide / fastest(*device, [&] { device->run(product); });
+  }
+  const Tensor from = full(device, {kBytes / 4}, 1), to = empty(device, {kBytes / 4});
+  const double seconds = fastest(*device, [&] { device->copy(to.view().data, from.view().data, kBytes); });
+  limits.bandwidth = 2.0 * static_cast<double>(kBytes) / seconds;
+  return limits;
+}
+
 }  // namespace
+
+Limits measure_limits(const std::shared_ptr<Device>& device, int threads, DType dtype) {
+  if (std::string_view(device->name()) == "cuda") return measure_gpu(device, dtype);
+  return {.flops = peak_flops(threads), .bandwidth = peak_bandwidth(threads)};
+}
 
 double peak_flops(int threads) {
   double best = 0;
@@ -78,7 +124,7 @@ double peak_flops(int threads) {
 }
 
 double peak_bandwidth(int threads) {
-  const size_t elements = (size_t{64} << 20) / sizeof(float);  // each array: beyond any cache share
+  const size_t elements = array_bytes() / sizeof(float);
   std::vector<float> a(elements, 1), b(elements, 2), c(elements, 0);
   double best = 0;
   for (int attempt = 0; attempt < 5; ++attempt) {

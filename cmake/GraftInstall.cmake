@@ -16,9 +16,13 @@ endif()
 if(TARGET graft_cuda)
   install(TARGETS graft_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
-install(FILES graft/graft.h graft/classifier.h graft/error.h graft/model.h graft/options.h graft/trainer.h
+install(FILES graft/graft.h graft/classifier.h graft/error.h graft/kernel.h graft/model.h graft/options.h graft/trainer.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft)
 install(FILES core/exception.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/core)
+# Of whom writes a kernel: graft/kernel.h and what it includes, found with -I include/graft.
+foreach(header backend conv_params dtype plan_intervals primitives recording shape status tensor_view)
+  install(FILES contract/${header}.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft/contract)
+endforeach()
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 configure_package_config_file(cmake/graftConfig.cmake.in ${PROJECT_BINARY_DIR}/graftConfig.cmake

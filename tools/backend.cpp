@@ -8,12 +8,18 @@
 
 namespace graft::tools {
 
-void add_device_options(CLI::App& app, DeviceOptions& o) {
+void add_device(CLI::App& app, DeviceOptions& o) {
   auto* device = app.add_option("--device", o.name, "What computes: one of auto, cpu, reference, cuda, cuda:N");
   device->check([](const std::string& given) {
     return is_device_name(given) ? std::string() : given + " is not one of auto, cpu, reference, cuda, cuda:N";
   });
   with_placeholder(device, "NAME", "auto");
+  with_placeholder(add_number(app, "--threads", o.threads, {1, 1024}, "Threads that compute"), "N",
+                   "one for each processor");
+}
+
+void add_device_options(CLI::App& app, DeviceOptions& o) {
+  add_device(app, o);
   auto* precision = app.add_option("--precision", o.precision,
                                    "f32; on a GPU tf32: factors of products are rounded to 11 significant bits; on a "
                                    "GPU bf16: weights and what lies between layers have 16 bits, sums, statistics and "
@@ -25,8 +31,6 @@ void add_device_options(CLI::App& app, DeviceOptions& o) {
   with_placeholder(app.add_option("--tuning", o.tuning,
                                   "Which ways compute, as `graft bench tune` found them here; none: the rules"),
                    "FILE", "$GRAFT_TUNING");
-  with_placeholder(add_number(app, "--threads", o.threads, {1, 1024}, "Threads that compute"), "N",
-                   "one for each processor");
 }
 
 std::shared_ptr<Device> open_device_noted(const DeviceOptions& options) {

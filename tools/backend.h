@@ -7,7 +7,8 @@
 
 namespace graft::tools {
 
-void add_device_options(CLI::App& app, DeviceOptions& o);
+void add_device(CLI::App& app, DeviceOptions& o);          // --device, --threads
+void add_device_options(CLI::App& app, DeviceOptions& o);  // and --precision
 
 // Opens it, and says in one line where it computes in another precision than was asked for.
 std::shared_ptr<Device> open_device_noted(const DeviceOptions& options);

@@ -80,8 +80,9 @@ int bench_models(const BenchOptions& o) {
 }  // namespace
 
 void add_bench(CommandLine& line) {
-  CLI::App& bench =
-      add_subcommand(line.app, "bench", "Measure speed", "graft bench models --model resnet50 --batch 16");
+  CLI::App& bench = add_subcommand(line.app, "bench", "Measure speed",
+                                   "graft bench kernels --filter conv2d\n"
+                                   "graft bench models --model resnet50 --batch 16");
   bench.require_subcommand(0, 1);
   add_bench_tune(line, bench);
   auto [app, o] = add_command(line, bench, "models", "Measure how fast a network predicts",
@@ -96,6 +97,7 @@ void add_bench(CommandLine& line) {
   add_device_options(app, o.device);
   add_report_options(app, o.report);
   add_bench_train(line, bench);
+  add_bench_kernels(line, bench);
 }
 
 }  // namespace graft::tools

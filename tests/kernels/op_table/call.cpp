@@ -1,7 +1,6 @@
 #include "tests/kernels/op_table/call.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -13,75 +12,14 @@
 namespace graft::test {
 namespace {
 
+using bench::put_element;
+
 constexpr std::byte kUnwritten{0xFF};  // as f64, f32, f16 and bf16 a NaN, as i64 -1
 constexpr int64_t kGuard = 64, kMaxWorkspace = int64_t{1} << 32;
 constexpr int64_t kPage = int64_t{2} << 20;  // of a GPU's memory
 
-template <typename T>
-void put(Bytes& bytes, int64_t i, T value) {
-  std::memcpy(bytes.data() + i * static_cast<int64_t>(sizeof(T)), &value, sizeof(T));
-}
-
-template <typename T>
-T get(const Bytes& bytes, int64_t i) {
-  T value;
-  std::memcpy(&value, bytes.data() + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
-  return value;
-}
-
-// Significand bits, and the exponent of the smallest normal number as frexp gives it.
-struct Format {
-  int digits, least, largest;
-};
-constexpr Format kBf16{8, -125, 128}, kF16{11, -13, 16};
-
-double rounded_to(const Format& format, double value) {
-  if (!std::isfinite(value) || value == 0) return value;
-  int exponent;
-  std::frexp(value, &exponent);
-  const int last = std::max(exponent, format.least) - format.digits;
-  const double near = std::ldexp(std::nearbyint(std::ldexp(value, -last)), last);
-  return std::abs(near) < std::ldexp(1, format.largest) ? near : std::copysign(kInf, value);
-}
-
-// Of a number that f16 has.
-uint16_t half_bits(double value) {
-  const unsigned sign = std::signbit(value) ? 0x8000u : 0u;
-  const double size = std::abs(value);
-  if (std::isnan(value)) return 0x7E00;
-  if (std::isinf(value)) return static_cast<uint16_t>(sign | 0x7C00);
-  if (size < 0x1p-14) return static_cast<uint16_t>(sign | static_cast<unsigned>(size * 0x1p24));
-  int exponent;
-  const double fraction = std::frexp(size, &exponent);  // in [½, 1)
-  return static_cast<uint16_t>(sign | static_cast<unsigned>(exponent + 14) << 10 |
-                               static_cast<unsigned>((fraction * 2 - 1) * 1024));
-}
-
-void put_element(Bytes& bytes, DType dtype, int64_t i, double value) {
-  switch (dtype) {
-    case DType::none:
-      return;
-    case DType::f64:
-      return put(bytes, i, value);
-    case DType::f32:
-      return put(bytes, i, static_cast<float>(value));
-    case DType::bf16:
-      return put(bytes, i, static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(value)) >> 16));
-    case DType::f16:
-      return put(bytes, i, half_bits(value));
-    case DType::i64:
-      return put(bytes, i, static_cast<int64_t>(value));
-    case DType::u8:
-      return put(bytes, i, static_cast<uint8_t>(value));
-  }
-}
-
-double half(uint16_t bits) {
-  const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  const double size = exponent == 31  ? (fraction ? kNan : kInf)
-                      : exponent == 0 ? std::ldexp(fraction, -24)
-                                      : std::ldexp(1024 + fraction, exponent - 25);
-  return bits >> 15 ? -size : size;
+void put_bits(Bytes& bytes, int64_t i, uint16_t bits) {
+  std::memcpy(bytes.data() + i * static_cast<int64_t>(sizeof bits), &bits, sizeof bits);
 }
 
 // One tensor between guards, in memory of the device.
@@ -161,13 +99,6 @@ class Guarded {
 
 }  // namespace
 
-double rounded_to(DType dtype, double value) {
-  if (dtype == DType::f32) return static_cast<float>(value);
-  if (dtype == DType::bf16) return rounded_to(kBf16, value);
-  if (dtype == DType::f16) return rounded_to(kF16, value);
-  return value;
-}
-
 AnyArgs typed_args(Primitive primitive, const OpRow& row, DType dtype) {
   AnyArgs args = row.args;
   for (int i = 0; i < info_of(primitive).roles.total(); ++i)
@@ -191,74 +122,12 @@ Tensors contents(Primitive primitive, const OpRow& row, DType rounded, DType sto
       if (row.views[i].real)
         put_element(tensors[i], view.dtype, e, rounded_to(precision, value));
       else if (size_of(view.dtype) == 2)
-        put(tensors[i], e, static_cast<uint16_t>(value));
+        put_bits(tensors[i], e, static_cast<uint16_t>(value));
       else
         put_element(tensors[i], view.dtype, e, value);
     }
   }
   return tensors;
-}
-
-double element(const Bytes& bytes, DType dtype, int64_t i) {
-  switch (dtype) {
-    case DType::none:
-      break;
-    case DType::f64:
-      return get<double>(bytes, i);
-    case DType::f32:
-      return get<float>(bytes, i);
-    case DType::bf16:
-      return std::bit_cast<float>(static_cast<uint32_t>(get<uint16_t>(bytes, i)) << 16);
-    case DType::f16:
-      return half(get<uint16_t>(bytes, i));
-    case DType::i64:
-      return static_cast<double>(get<int64_t>(bytes, i));
-    case DType::u8:
-      return get<uint8_t>(bytes, i);
-  }
-  return kNan;
-}
-
-HostCall::HostCall(Primitive primitive, const AnyArgs& args, Tensors tensors)
-    : primitive_(primitive), args_(args), tensors_(std::move(tensors)) {
-  bind();
-}
-
-HostCall::HostCall(Primitive primitive, const void* args) : primitive_(primitive) {
-  std::memcpy(args_.bytes, args, info_of(primitive).args_bytes);
-  for (int i = 0; i < info_of(primitive).roles.total(); ++i) {
-    const TensorView& view = views_of(args)[i];
-    const auto* from = view.as<const std::byte>();
-    if (view.numel() > 0) tensors_[i].assign(from, from + view.bytes());
-  }
-  bind();
-}
-
-void HostCall::bind() {
-  for (int i = 0; i < info_of(primitive_).roles.total(); ++i) views_of(args_.bytes)[i].data = tensors_[i].data();
-}
-
-void HostCall::zero_outputs() {
-  const Roles roles = info_of(primitive_).roles;
-  for (int i = roles.inputs; i < roles.total(); ++i) tensors_[i].assign(tensors_[i].size(), std::byte{0});
-}
-
-Workspace::Workspace(const Backend& backend, Primitive primitive, const void* args)
-    : self_(backend.self),
-      bytes_(backend.workspace_bytes ? backend.workspace_bytes(backend.self, primitive, args) : 0),
-      memory_(static_cast<size_t>(align_up(bytes_) + kArenaAlignment)) {}
-
-CallContext Workspace::context() const {
-  const auto begin = reinterpret_cast<uintptr_t>(memory_.data());
-  const auto aligned = static_cast<uintptr_t>(align_up(static_cast<int64_t>(begin)));
-  return {.self = self_, .workspace = reinterpret_cast<void*>(aligned), .workspace_bytes = bytes_};
-}
-
-Status HostCall::run(const Backend& backend) {
-  const Workspace workspace(backend, primitive_, args());
-  CallContext context = workspace.context();
-  const auto call = backend.run[static_cast<int>(primitive_)];
-  return call ? call(&context, args()) : Status::unsupported;
 }
 
 WatchedResult run_watched(const Backend& backend, Watch watch, Primitive primitive, const AnyArgs& row_args,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/host_call.h"
 #include "contract/check_args.h"
 #include "core/error.h"
 #include "tests/kernels/op_table/backends.h"
@@ -13,8 +14,7 @@
 
 namespace graft::test {
 
-using Bytes = std::vector<std::byte>;
-using Tensors = std::array<Bytes, kMaxViews>;
+using bench::Bytes, bench::HostCall, bench::Tensors, bench::Workspace, bench::element, bench::rounded_to;
 
 // The row's arguments with the type under test in place of `real`.
 AnyArgs typed_args(Primitive, const OpRow&, DType);
@@ -23,46 +23,6 @@ AnyArgs typed_args(Primitive, const OpRow&, DType);
 // type read the same numbers. Outputs hold 0xFF bytes (NaN). A view of its own type bf16 or f16 takes bit patterns from
 // the fill.
 Tensors contents(Primitive, const OpRow&, DType rounded, DType stored);
-
-// To nearest even, as `dtype` has it.
-double rounded_to(DType, double);
-
-// Element i of a tensor as a number.
-double element(const Bytes&, DType, int64_t i);
-
-// What a call on host memory needs beside its arguments.
-class Workspace {
- public:
-  Workspace(const Backend&, Primitive, const void* args);
-  CallContext context() const;
-
- private:
-  void* self_;
-  int64_t bytes_;
-  Bytes memory_;
-};
-
-// Arguments and the memory they point to.
-class HostCall {
- public:
-  HostCall(Primitive, const AnyArgs&, Tensors);
-  HostCall(Primitive, const void* args);  // copies the tensors
-  HostCall(const HostCall& other) : HostCall(other.primitive_, other.args_, other.tensors_) {}
-  HostCall& operator=(const HostCall&) = delete;
-
-  void* args() { return args_.bytes; }
-  const void* args() const { return args_.bytes; }
-  const Tensors& tensors() const { return tensors_; }
-  Status run(const Backend&);  // of a backend that computes in host memory
-  void zero_outputs();
-
- private:
-  void bind();
-
-  Primitive primitive_;
-  AnyArgs args_;
-  Tensors tensors_;
-};
 
 struct Placement {
   int elements_off = 0;                   // every tensor begins this many elements after a multiple of 64 bytes

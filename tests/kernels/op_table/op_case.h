@@ -1,10 +1,8 @@
 // How a row of the op table is written.
 //
 //   op_case<DepthwiseConv2dArgs>(table, [](auto& row) { row.required(y(…)); row.optional(bias(…)); })
-//       .bound(linear())
 //       .row(x{2, 7, 5, 3}, weight{3, 3, 3}, pad(1), stride(2), with<bias>, activation(relu))
 //       .row(x{1, 2, 2, 4}, weight{5, 5, 4}, invalid("kernel 5x5 is larger than the input 2x2"))
-//       .bench(x{16, 56, 56, 144}, weight{3, 3, 144}, pad(1));
 //
 // A row names the tensors that fix the problem; the function given to op_case adds those that follow from them, unless
 // the row has said otherwise (a row may name a wrong y). Optional tensors come `with<…>`. Contents follow the hash of
@@ -16,12 +14,12 @@
 #include <type_traits>
 
 #include "core/error.h"
-#include "tests/kernels/op_table/bound.h"
 #include "tests/kernels/op_table/op_table.h"
 
 namespace graft::test::op {
 
 using enum Activation;
+using bench::exact, bench::linear, bench::relative;
 
 template <typename Args>
 struct Row {
@@ -293,7 +291,6 @@ class OpCase {
   OpCase(OpEntries& table, Complete complete) : complete_(complete), entry_(add_entry(table)) {}
 
   OpCase& wide_only() { return entry_.wide_only = true, *this; }
-  OpCase& bound(Bound bound) { return bound_ = std::move(bound), *this; }
   // The output may be the same memory as the input: such rows run in place too.
   template <typename Output, typename Input>
   OpCase& in_place() {
@@ -315,8 +312,6 @@ class OpCase {
     entry_.derived = row.template index<Output>(), entry_.derive = derive;
     return *this;
   }
-  // Floating-point operations of a call, for bench rows.
-  OpCase& flops(double (*count)(const Args&)) { return flops_ = count, *this; }
 
   template <typename... Elements>
   OpCase& row(const Elements&... elements) {
@@ -328,23 +323,17 @@ class OpCase {
     for (Activation kind : {none, relu, relu6, silu, sigmoid}) row(elements..., activation(kind));
     return *this;
   }
-  template <typename... Elements>
-  OpCase& bench(const Elements&... elements) {
-    entry_.bench_rows.push_back(make_row(elements...));
-    if (flops_) entry_.bench_rows.back().flops = flops_(entry_.bench_rows.back().template as<Args>());
-    return *this;
-  }
 
  private:
   static OpEntry& add_entry(OpEntries& table) {
-    table.push_back({.primitive = primitive_of<Args>, .rows = {}, .bench_rows = {}, .in_place = {}});
+    table.push_back({.primitive = primitive_of<Args>, .rows = {}, .in_place = {}});
     return table.back();
   }
 
   template <typename... Elements>
   OpRow make_row(const Elements&... elements) const {
     Row<Args> row;
-    row.out.bound = bound_;
+    row.out.bound = bench::bound_of(primitive_of<Args>);
     (elements(row), ...);
     complete_(row);
     for (int i = 0; i < Args::kRoles.total(); ++i) {
@@ -360,9 +349,7 @@ class OpCase {
 
   Complete complete_;
   OpEntry& entry_;  // valid until the next op_case: one statement
-  Bound bound_;
   std::array<bool, kMaxViews> loose_ = {};
-  double (*flops_)(const Args&) = nullptr;
 };
 
 template <typename Args, typename Complete>

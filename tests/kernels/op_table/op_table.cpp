@@ -8,16 +8,6 @@
 
 namespace graft::test {
 
-int64_t OpRow::bytes(Primitive primitive) const {
-  const Roles roles = info_of(primitive).roles;
-  int64_t sum = 0;
-  for (int i = 0; i < roles.total(); ++i) {
-    const bool both_ways = i >= roles.inputs && i < roles.inputs + roles.inouts;
-    sum += view(i).bytes() * (both_ways ? 2 : 1);
-  }
-  return sum;
-}
-
 const std::vector<OpEntry>& op_table() {
   static const std::vector<OpEntry> table = [] {
     OpEntries entries;

@@ -8,24 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "bench/bound.h"
+#include "bench/kernel_case.h"
 #include "contract/backend.h"
 #include "tests/kernels/op_table/fill.h"
 
 namespace graft::test {
 
-inline constexpr int kMaxViews = 11;
-
-// How far a result may be from the reference in f64, with u half a unit in the last place of 1:
-//   |y − y64| <= factor · u · (magnitude + |y64|)
-// Without a magnitude the error is relative to the result. factor = 0: the same bits once y64 is rounded.
-struct Bound {
-  // `before` are the f64 arguments of the call, `after` the same with results; the outputs and in-outs of `magnitude`
-  // are f64 tensors to fill, zero before. All three point to the arguments struct of the primitive.
-  using Magnitude = std::function<void(const Backend& reference, Primitive, const void* before, const void* after,
-                                       const void* magnitude)>;
-  double factor = 0;
-  Magnitude magnitude = nullptr;
-};
+using bench::Bound, bench::kMaxViews;
 
 struct RowView {
   const char* name = "";
@@ -42,7 +32,6 @@ struct OpRow {
   std::array<RowView, kMaxViews> views;
   Status expected = Status::ok;
   Bound bound;
-  double flops = 0;                       // of a bench row
   int aliased_output = -1, aliases = -1;  // this output lies where that view lies
 
   template <typename Args>
@@ -51,14 +40,11 @@ struct OpRow {
   }
   TensorView& view(int i) { return views_of(args.bytes)[i]; }
   const TensorView& view(int i) const { return views_of(static_cast<const void*>(args.bytes))[i]; }
-  // Every tensor read or written once: what a bench row moves through memory at least.
-  int64_t bytes(Primitive) const;
 };
 
 struct OpEntry {
   Primitive primitive = {};
   std::vector<OpRow> rows;
-  std::vector<OpRow> bench_rows;
   std::vector<std::pair<int, int>> in_place;  // output, and the input it may alias
   bool wide_only = false;                     // f32 and f64: no 16-bit type
   // An output that is defined by the others as they were stored, rounding and all: made from those, in f64.

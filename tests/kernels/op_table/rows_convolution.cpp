@@ -25,13 +25,6 @@ Shape output_of(const Args& args) {
   return windows(image, filter, args.conv, dense ? 1 : 0, dense ? filter[0] : image[3]);
 }
 
-// 2 · R · S · C / groups operations for each output element
-double conv_flops(const Shape& output, const Shape& filter) {
-  return 2.0 * static_cast<double>(output.numel()) *
-         static_cast<double>(filter.count(filter.rank == 4 ? 1 : 0, filter.rank)) /
-         (filter.rank == 4 ? 1.0 : static_cast<double>(filter[2]));
-}
-
 // squeeze[n,c] = Σ_{h,w} y[n,h,w,c]
 void sum_pixels(const void* args) {
   const auto& a = *static_cast<const DepthwiseConv2dArgs*>(args);
@@ -76,12 +69,7 @@ void dense_rows(auto& entry) {
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 4}, stride(1, -1), invalid("a negative stride"))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 4}, dilation(0), invalid("dilation 0"))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 3, 4}, pad(1, 1, -1, 1), invalid("negative padding"))
-      .row(Image{1, 5, 5}, Weight{3, 3, 3, 4}, invalid("an image of three axes"))
-      .bench(Image{16, 56, 56, 64}, Weight{64, 3, 3, 64}, pad(1))
-      .bench(Image{16, 28, 28, 512}, Weight{128, 1, 1, 512})
-      .bench(Image{16, 14, 14, 256}, Weight{256, 3, 3, 256}, pad(1))
-      .bench(Image{16, 56, 56, 128}, Weight{128, 3, 3, 128}, pad(1), stride(2))
-      .bench(Image{16, 224, 224, 3}, Weight{64, 7, 7, 3}, pad(3), stride(2));
+      .row(Image{1, 5, 5}, Weight{3, 3, 3, 4}, invalid("an image of three axes"));
 }
 
 template <typename Image, typename Weight>
@@ -115,10 +103,7 @@ void depthwise_rows(auto& entry) {
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 5}, invalid("channels differ"))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, stride(0, 1), invalid("stride 0"))
       .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, dilation(1, 0), invalid("dilation 0"))
-      .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, pad(1, -1, 1, 1), invalid("negative padding"))
-      .bench(Image{16, 56, 56, 144}, Weight{3, 3, 144}, pad(1))
-      .bench(Image{16, 28, 28, 240}, Weight{5, 5, 240}, pad(2))
-      .bench(Image{16, 112, 112, 96}, Weight{3, 3, 96}, pad(1), stride(2));
+      .row(Image{1, 5, 5, 4}, Weight{3, 3, 4}, pad(1, -1, 1, 1), invalid("negative padding"));
 }
 
 }  // namespace
@@ -131,7 +116,6 @@ void add_convolution_rows(OpEntries& table) {
       row.optional(residual(out));
       row.required(y(out));
     });
-    entry.bound(linear()).flops([](const Conv2dArgs& a) { return conv_flops(a.y.shape, a.weight.shape); });
     dense_rows<x, weight>(entry);
     entry.each_activation(x{2, 7, 6, 9}.filled(uniform(-3, 3)), weight{19, 3, 3, 9}, pad(1), with<bias, residual>)
         .each_activation(x{2, 5, 5, 17}.filled(uniform(-3, 3)), weight{16, 1, 1, 17}, with<bias>)
@@ -153,13 +137,11 @@ void add_convolution_rows(OpEntries& table) {
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, residual{1, 3, 3, 4}, invalid("a residual unlike y"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, residual{1, 3, 3, 3}.as(DType::i64), invalid("a residual of integers"))
         .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, y{1, 5, 5, 3}, invalid("y is too large"))
-        .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, activation(99), invalid("no such activation"))
-        .bench(x{16, 56, 56, 64}, weight{64, 3, 3, 64}, pad(1), with<bias, residual>, activation(relu));
+        .row(x{1, 5, 5, 4}, weight{3, 3, 3, 4}, activation(99), invalid("no such activation"));
   }
   {
     auto entry = op_case<Conv2dBackwardDataArgs>(
         table, [](auto& row) { row.required(dy(output_of<Conv2dBackwardDataArgs, dx, weight>(row.args))); });
-    entry.bound(linear()).flops([](const Conv2dBackwardDataArgs& a) { return conv_flops(a.dy.shape, a.weight.shape); });
     dense_rows<dx, weight>(entry);
     entry
         .row(dx{1, 8, 8, 3}, weight{4, 1, 1, 3}, stride(3))  // pixels that no window sees
@@ -176,10 +158,6 @@ void add_convolution_rows(OpEntries& table) {
   {
     auto entry = op_case<Conv2dBackwardWeightArgs>(
         table, [](auto& row) { row.required(dy(output_of<Conv2dBackwardWeightArgs, x, dweight>(row.args))); });
-    // Gradients in a network are uneven: once a few large terms are in the sum, each of the √n roundings that remain is
-    // half a unit of nearly the whole of it.
-    entry.bound(linear(8)).flops(
-        [](const Conv2dBackwardWeightArgs& a) { return conv_flops(a.dy.shape, a.dweight.shape); });
     dense_rows<x, dweight>(entry);
     entry
         .row(x{7, 17, 19, 5}, dweight{9, 3, 3, 5}, pad(1))  // long sums
@@ -197,7 +175,6 @@ void add_convolution_rows(OpEntries& table) {
       row.required(y(output_of<DepthwiseConv2dArgs, x, weight>(row.args)));
       row.optional(squeeze({row.args.x.shape[0], row.args.x.shape[3]}));
     });
-    entry.bound(linear()).flops([](const DepthwiseConv2dArgs& a) { return conv_flops(a.y.shape, a.weight.shape); });
     entry.derived<squeeze>(sum_pixels);
     depthwise_rows<x, weight>(entry);
     entry.each_activation(x{2, 7, 6, 19}.filled(uniform(-4, 4)), weight{3, 3, 19}, pad(1), with<bias>)
@@ -219,8 +196,6 @@ void add_convolution_rows(OpEntries& table) {
   {
     auto entry = op_case<DepthwiseConv2dBackwardDataArgs>(
         table, [](auto& row) { row.required(dy(output_of<DepthwiseConv2dBackwardDataArgs, dx, weight>(row.args))); });
-    entry.bound(linear()).flops(
-        [](const DepthwiseConv2dBackwardDataArgs& a) { return conv_flops(a.dy.shape, a.weight.shape); });
     depthwise_rows<dx, weight>(entry);
     entry.row(dx{1, 8, 8, 3}, weight{1, 1, 3}, stride(3))
         .row(dx{1, 6, 7, 8}, weight{3, 3, 8}.filled(with_value_at(13, kInf)), pad(1))
@@ -229,8 +204,6 @@ void add_convolution_rows(OpEntries& table) {
   {
     auto entry = op_case<DepthwiseConv2dBackwardWeightArgs>(
         table, [](auto& row) { row.required(dy(output_of<DepthwiseConv2dBackwardWeightArgs, x, dweight>(row.args))); });
-    entry.bound(linear()).flops(
-        [](const DepthwiseConv2dBackwardWeightArgs& a) { return conv_flops(a.dy.shape, a.dweight.shape); });
     depthwise_rows<x, dweight>(entry);
     entry.row(x{7, 17, 19, 5}, dweight{3, 3, 5}, pad(1))
         .row(x{3, 17, 19, 8}, dweight{3, 3, 8}, pad(1))

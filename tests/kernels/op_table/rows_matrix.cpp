@@ -26,9 +26,6 @@ void add_matrix_rows(OpEntries& table) {
     row.optional(bias({columns}));
     row.required(y({p.a.shape[p.transpose_a ? 1 : 0], columns}));
   });
-  matmul_case.bound(linear()).flops([](const MatmulArgs& p) {
-    return 2.0 * static_cast<double>(p.y.numel()) * static_cast<double>(p.a.shape[p.transpose_a ? 0 : 1]);
-  });
   for (bool ta : {false, true})
     for (bool tb : {false, true})
       matmul_case.row(product(3, 5, 7, ta, tb))
@@ -66,10 +63,7 @@ void add_matrix_rows(OpEntries& table) {
       .row(a{3, 5}, b{5, 7}, bias{3}, invalid("a bias of 3 for 7 columns"))
       .row(a{3, 5}, b{5, 7}, y{7, 3}, invalid("y is transposed"))
       .row(a{3, 5, 1}, b{5, 7}, invalid("three axes"))
-      .row(a{3, 5}, b{5, 7}, activation(99), invalid("no such activation"))
-      .bench(product(16, 2048, 1000, false, true), with<bias>)
-      .bench(product(512, 512, 512))
-      .bench(product(1000, 16, 2048, true, false));
+      .row(a{3, 5}, b{5, 7}, activation(99), invalid("no such activation"));
 
   auto gate_case = op_case<SqueezeExciteArgs>(table, [](auto& row) {
     const SqueezeExciteArgs& p = row.args;
@@ -80,12 +74,7 @@ void add_matrix_rows(OpEntries& table) {
     row.optional(bias2({channels}));
     row.required(gate(p.squeeze.shape));
   });
-  // The roundings of two sums; silu between them makes an error at most a tenth larger.
-  gate_case.bound(linear(9))
-      .flops([](const SqueezeExciteArgs& p) {
-        return 4.0 * static_cast<double>(p.squeeze.shape[0]) * static_cast<double>(p.weight1.numel());
-      })
-      .row(squeeze{3, 7}, weight1{5, 7}, factor(0.25), with<bias1, bias2>)
+  gate_case.row(squeeze{3, 7}, weight1{5, 7}, factor(0.25), with<bias1, bias2>)
       .row(squeeze{1, 1}, weight1{1, 1}, factor(-0.5))
       .row(squeeze{2, 33}, weight1{41, 33}, factor(0.25))
       .row(squeeze{2, 136}, weight1{70, 136}, factor(1.0 / 49), with<bias1>)
@@ -106,9 +95,7 @@ void add_matrix_rows(OpEntries& table) {
       .row(squeeze{2, 5}, weight1{3, 5}, gate{2, 1, 1, 5}, invalid("a gate of four axes"))
       .row(squeeze{2, 1, 1, 5}, weight1{3, 5}, gate{2, 5}, invalid("sums of four axes"))
       .row(squeeze{2, 5}, weight1{3, 5}, activation(99), invalid("no such activation"))
-      .row(squeeze{2, 5}, weight1{3, 5}, gate_activation(-1), invalid("no such activation of the gate"))
-      .bench(squeeze{1, 1152}, weight1{48, 1152}, factor(1.0 / 49), with<bias1, bias2>, activation(silu))
-      .bench(squeeze{16, 672}, weight1{28, 672}, factor(1.0 / 196), with<bias1, bias2>, activation(silu));
+      .row(squeeze{2, 5}, weight1{3, 5}, gate_activation(-1), invalid("no such activation of the gate"));
   for (const Activation kind : {none, relu, relu6, silu, sigmoid})
     gate_case
         .row(squeeze{2, 20}.filled(uniform(-4, 4)), weight1{13, 20}, factor(0.5), with<bias1, bias2>, activation(kind))
@@ -119,7 +106,6 @@ void add_matrix_rows(OpEntries& table) {
     row.required(x({p.outer, p.count, p.inner}));
     row.required(y({p.outer, p.inner}));
   });
-  reduce_case.bound(linear());
   for (Reduction kind : {Reduction::sum, Reduction::mean, Reduction::max}) {
     const auto bound = within(kind == Reduction::max ? exact() : linear());
     reduce_case.row(reduction(kind), bound, outer(2), count(15), inner(7))
@@ -141,9 +127,7 @@ void add_matrix_rows(OpEntries& table) {
         .row(reduction(kind), outer(3), count(5), inner(4), y{3, 5}, invalid("15 results, not 12"))
         .row(reduction(kind), outer(-3), count(-5), inner(4), x{3, 5, 4}, y{3, 4}, invalid("negative extents"));
   }
-  reduce_case.row(reduction(3), outer(2), count(2), inner(2), invalid("no such reduction"))
-      .bench(reduction(Reduction::sum), outer(1), count(16 * 56 * 56), inner(64))
-      .bench(reduction(Reduction::sum), outer(1), count(1 << 20), inner(1));
+  reduce_case.row(reduction(3), outer(2), count(2), inner(2), invalid("no such reduction"));
 
   op_case<BroadcastArgs>(table,
                          [](auto& row) {
@@ -151,7 +135,6 @@ void add_matrix_rows(OpEntries& table) {
                            row.required(x({p.outer, p.inner}));
                            row.required(y({p.outer, p.count, p.inner}));
                          })
-      .bound(relative(2))
       .row(outer(2), count(15), inner(7), factor(0.37))
       .row(outer(1), count(1), inner(1), factor(-2))
       .row(outer(1), count(1031), inner(1))
@@ -161,8 +144,7 @@ void add_matrix_rows(OpEntries& table) {
       .row(outer(0), count(4), inner(3))
       .row(outer(3), count(4), inner(5), x{15}, y{3, 2, 2, 5})
       .row(outer(3), count(5), inner(4), x{3, 5}, invalid("15 elements, not 12"))
-      .row(outer(3), count(5), inner(4), y{3, 4}, invalid("12 results, not 60"))
-      .bench(outer(16), count(49), inner(2048), factor(1.0 / 49));
+      .row(outer(3), count(5), inner(4), y{3, 4}, invalid("12 results, not 60"));
 }
 
 }  // namespace graft::test

@@ -1,72 +1,9 @@
 // Rows of batch normalisation. Data far from zero (mean 1000, spread 1) tell a two-pass variance from E[x²] − E[x]².
-#include <algorithm>
-#include <cmath>
-
 #include "tests/kernels/op_table/op_case.h"
 
 namespace graft::test {
-namespace {
 
 using namespace op;
-
-const double* numbers(const TensorView& v) { return v.as<const double>(); }
-
-// Calls f(element, channel).
-void for_each_element(const TensorView& x, auto f) {
-  const int64_t channels = x.shape.channels();
-  for (int64_t e = 0; e < x.numel(); ++e) f(e, e % channels);
-}
-
-// mean: Σ|x| / m; y: (|x| + Σ|x| / m) · |weight| / √(var + eps) + |bias| + |residual|, as it inherits what the mean
-// lost; var is as exact as a sum of squares
-void training_magnitude(const BatchNormTrainingArgs& call, const BatchNormTrainingArgs& magnitude) {
-  const auto m = static_cast<double>(call.x.shape.rows());
-  for_each_element(call.x, [&](int64_t e, int64_t c) {
-    magnitude.mean.as<double>()[c] += std::abs(numbers(call.x)[e]) / m;
-    magnitude.var.as<double>()[c] = numbers(call.var)[c];
-  });
-  for_each_element(call.x, [&](int64_t e, int64_t c) {
-    const double x_size = std::abs(numbers(call.x)[e]) + numbers(magnitude.mean)[c];
-    const double scale = std::abs(numbers(call.weight)[c]) / std::sqrt(numbers(call.var)[c] + call.eps);
-    magnitude.y.as<double>()[e] = x_size * scale + std::abs(numbers(call.bias)[c]) +
-                                  (call.residual.present() ? std::abs(numbers(call.residual)[e]) : 0);
-  });
-}
-
-// The sums with all signs positive: Σ|g|, Σ|g|·(|x| + |mean|)·inv_std, and dx from them; where z is made again its
-// error goes into g, |g| = |dy| · (1 + |z|), as no act″ is larger than 1.
-void backward_magnitude(const BatchNormBackwardArgs& call, const BatchNormBackwardArgs& magnitude) {
-  const auto channels = static_cast<size_t>(call.x.shape.channels());
-  const auto m = static_cast<double>(call.x.shape.rows());
-  std::vector<double> dbias_size(channels, 0), dweight_size(channels, 0);
-  const auto x_hat_size = [&](int64_t e, int64_t c) {
-    return (std::abs(numbers(call.x)[e]) + std::abs(numbers(call.mean)[c])) /
-           std::sqrt(numbers(call.var)[c] + call.eps);
-  };
-  const bool makes_z = call.activation != Activation::none && !call.mask.present();
-  const auto g_size = [&](int64_t e, int64_t c) {  // an infinite dy is one that the activation does not let pass
-    const double size = std::abs(numbers(call.dy)[e]);
-    if (!std::isfinite(size)) return 0.0;
-    if (!makes_z) return size;
-    return size * (1 + x_hat_size(e, c) * std::abs(numbers(call.weight)[c]) + std::abs(numbers(call.bias)[c]));
-  };
-  for_each_element(call.x, [&](int64_t e, int64_t c) {
-    dbias_size[c] += g_size(e, c);
-    dweight_size[c] += g_size(e, c) * x_hat_size(e, c);
-    if (magnitude.dresidual.present()) magnitude.dresidual.as<double>()[e] = g_size(e, c);
-  });
-  if (magnitude.dbias.present()) std::copy(dbias_size.begin(), dbias_size.end(), magnitude.dbias.as<double>());
-  if (magnitude.dweight.present()) std::copy(dweight_size.begin(), dweight_size.end(), magnitude.dweight.as<double>());
-  if (!magnitude.dx.present()) return;
-  for_each_element(call.x, [&](int64_t e, int64_t c) {
-    const double scale = std::abs(numbers(call.weight)[c]) / std::sqrt(numbers(call.var)[c] + call.eps);
-    double size = g_size(e, c);
-    if (call.batch_statistics) size += dbias_size[c] / m + x_hat_size(e, c) * dweight_size[c] / m;
-    magnitude.dx.as<double>()[e] = scale * size;
-  });
-}
-
-}  // namespace
 
 void add_normalisation_rows(OpEntries& table) {
   op_case<BatchNormTrainingArgs>(table,
@@ -80,7 +17,6 @@ void add_normalisation_rows(OpEntries& table) {
                                    row.required(var(channels));
                                    row.optional(mask(mask_shape(row.args.x.shape)));
                                  })
-      .bound(custom<BatchNormTrainingArgs>(6, training_magnitude))
       .row(x{2, 3, 5, 7})
       .row(x{1, 1, 2, 1})
       .row(x{1, 1, 1, 3})  // one value a channel: variance 0, y = bias
@@ -107,9 +43,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 3, 5, 7}, weight{8}, invalid("8 weights for 7 channels"))
       .row(x{2, 3, 5, 7}, eps(-1), invalid("a negative eps"))
       .row(x{2, 3, 5, 7}, residual{2, 3, 5, 1}, invalid("a residual unlike x"))
-      .row(x{2, 3, 5, 7}, activation(7), invalid("no such activation"))
-      .bench(x{16, 56, 56, 256}, activation(relu))
-      .bench(x{16, 14, 14, 256}, with<residual>, activation(relu));
+      .row(x{2, 3, 5, 7}, activation(7), invalid("no such activation"));
 
   op_case<BatchNormInferenceArgs>(table,
                                   [](auto& row) {
@@ -122,7 +56,6 @@ void add_normalisation_rows(OpEntries& table) {
                                     row.required(y(row.args.x.shape));
                                     row.optional(mask(mask_shape(row.args.x.shape)));
                                   })
-      .bound(linear(6, {3}))  // the mean is subtracted
       .row(x{2, 3, 5, 7})
       .row(x{1, 1, 1, 1})
       .row(x{3, 7, 5, 8})
@@ -141,8 +74,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 9, 13, 40}, weight{40}.filled(uniform(2, 5)), with<residual, mask>, activation(relu6))
       .row(x{2, 3, 5, 7}, var{6}, invalid("6 variances for 7 channels"))
       .row(x{2, 3, 5, 7}, residual{1, 3, 5, 7}, invalid("a residual unlike x"))
-      .row(x{2, 3, 5, 7}, activation(-3), invalid("no such activation"))
-      .bench(x{16, 56, 56, 256}, activation(relu));
+      .row(x{2, 3, 5, 7}, activation(-3), invalid("no such activation"));
 
   op_case<BatchNormBackwardArgs>(table,
                                  [](auto& row) {
@@ -158,7 +90,6 @@ void add_normalisation_rows(OpEntries& table) {
                                    row.optional(dbias(channels));
                                    row.optional(dresidual(row.args.x.shape));
                                  })
-      .bound(custom<BatchNormBackwardArgs>(6, backward_magnitude))
       .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>)
       .row(x{2, 3, 5, 7}, with<dx, dweight, dbias>, batch_statistics(0))
       .row(x{1, 1, 1, 3}, with<dx, dweight, dbias>)
@@ -190,10 +121,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(x{2, 3, 5, 7}, with<mask, dx>, activation(silu), invalid("a mask does not tell silu's slope"))
       .row(x{2, 3, 5, 8}, mask{30, 8}, with<dx>, activation(relu), invalid("a mask of another width"))
       .row(x{2, 3, 5, 7}, with<dx>, dweight{8}, invalid("8 weights for 7 channels"))
-      .row(x{2, 3, 5, 7}, dx{2, 3, 7, 5}, invalid("dx unlike x"))
-      .bench(x{16, 56, 56, 256}, with<bias, dx, dweight, dbias>, activation(relu))
-      .bench(x{16, 56, 56, 256}, with<mask, dx, dweight, dbias, dresidual>, activation(relu))
-      .bench(x{16, 14, 14, 256}, with<dx, dweight, dbias>);
+      .row(x{2, 3, 5, 7}, dx{2, 3, 7, 5}, invalid("dx unlike x"));
 
   op_case<UpdateRunningStatsArgs>(table,
                                   [](auto& row) {
@@ -203,7 +131,6 @@ void add_normalisation_rows(OpEntries& table) {
                                     row.required(running_var(row.args.mean.shape));
                                   })
       .wide_only()
-      .bound(linear())
       .row(mean{7}, rows(35))
       .row(mean{1}, rows(2))
       .row(mean{16}, rows(1000), momentum(0.01))
@@ -215,8 +142,7 @@ void add_normalisation_rows(OpEntries& table) {
       .row(mean{0}, rows(35))
       .row(mean{7}, rows(1), invalid("one value has no variance"))
       .row(mean{7}, rows(-5), invalid("a negative number of rows"))
-      .row(mean{7}, flag{2}, rows(35), invalid("two flags"))
-      .bench(mean{2048}, rows(3136));
+      .row(mean{7}, flag{2}, rows(35), invalid("two flags"));
 }
 
 }  // namespace graft::test

@@ -1,11 +1,12 @@
-#include "tests/kernels/op_table/bound.h"
+#include "bench/bound.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "tests/kernels/op_table/call.h"
+#include "bench/host_call.h"
+#include "core/error.h"
 
-namespace graft::test {
+namespace graft::bench {
 namespace {
 
 void remove_activation(Primitive primitive, void* args) {
@@ -46,4 +47,4 @@ Bound linear(double factor, std::vector<int> negative) {
   return {.factor = factor, .magnitude = sum_of_terms};
 }
 
-}  // namespace graft::test
+}  // namespace graft::bench

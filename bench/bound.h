@@ -1,10 +1,26 @@
-// Error bounds of the op table.
+// How far a kernel's result may be from the truth: bounds that follow from the formulas.
 #pragma once
+#include <functional>
 #include <vector>
 
-#include "tests/kernels/op_table/op_table.h"
+#include "contract/backend.h"
 
-namespace graft::test {
+namespace graft::bench {
+
+// How far a result may be from the reference in f64, with u half a unit in the last place of 1:
+//   |y − y64| <= factor · u · (magnitude + |y64|)
+// Without a magnitude the error is relative to the result. factor = 0: the same bits once y64 is rounded.
+struct Bound {
+  // `before` are the f64 arguments of the call, `after` the same with results; the outputs and in-outs of `magnitude`
+  // are f64 tensors to fill, zero before. All three point to the arguments struct of the primitive.
+  using Magnitude = std::function<void(const Backend& reference, Primitive, const void* before, const void* after,
+                                       const void* magnitude)>;
+  double factor = 0;
+  Magnitude magnitude = nullptr;
+};
+
+// The bound of a primitive, wherever its kernels are compared with the reference.
+Bound bound_of(Primitive);
 
 // Moves, comparisons, selections: not one bit of difference.
 inline Bound exact() { return {}; }
@@ -27,4 +43,4 @@ Bound custom(double factor, void (*fill)(const Args& call, const Args& magnitude
           }};
 }
 
-}  // namespace graft::test
+}  // namespace graft::bench
