@@ -31,8 +31,8 @@ std::string differences(const Results& now, const Results& then) {
     if (was > 0 && std::abs(is / was - 1) > 0.1)
       text += fmt::format("; {} measured {:.0f} % of what it did then", what, 100 * is / was);
   };
-  moved(then.limits.flops, now.limits.flops, "multiply-adds");
-  moved(then.limits.bandwidth, now.limits.bandwidth, "bandwidth");
+  moved(then.limits().flops, now.limits().flops, "multiply-adds");
+  moved(then.limits().bandwidth, now.limits().bandwidth, "bandwidth");
   return text.empty() ? "" : text.substr(2);
 }
 

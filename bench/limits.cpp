@@ -114,7 +114,7 @@ Limits measure_limits(const std::shared_ptr<Device>& device, int threads, DType 
 double peak_flops(int threads) {
   double best = 0;
   std::vector<double> done(static_cast<size_t>(threads));
-  for (int attempt = 0; attempt < 3; ++attempt) {
+  for (int attempt = 0; attempt < 12; ++attempt) {
     const double seconds = on_threads(threads, [&](int t) { done[static_cast<size_t>(t)] = one_peak(); });
     double all = 0;
     for (double operations : done) all += operations;
@@ -127,7 +127,7 @@ double peak_bandwidth(int threads) {
   const size_t elements = array_bytes() / sizeof(float);
   std::vector<float> a(elements, 1), b(elements, 2), c(elements, 0);
   double best = 0;
-  for (int attempt = 0; attempt < 5; ++attempt) {
+  for (int attempt = 0; attempt < 8; ++attempt) {
     const double seconds = on_threads(threads, [&](int t) {
       const size_t part = elements / static_cast<size_t>(threads), first = part * static_cast<size_t>(t);
       for (size_t i = first; i < first + part; ++i) c[i] = a[i] + 3.0f * b[i];

@@ -79,11 +79,12 @@ Json to_json(const Results& r) {
                  {"processors", r.machine.processors},
                  {"load", r.machine.load}}},
                {"contestants", r.contestants},
-               {"limits", json_of(r.limits)},
+               {"limits", json_of(r.limits())},
+               {"limits_at_start", json_of(r.limits_at_start)},
                {"limits_at_end", json_of(r.limits_at_end)},
                {"rows", Json::array()},
                {"dispatch", Json::array()}};
-  for (const Row& row : r.rows) json["rows"].push_back(json_of(row, r.limits));
+  for (const Row& row : r.rows) json["rows"].push_back(json_of(row, r.limits()));
   for (const Dispatch& d : r.dispatch)
     json["dispatch"].push_back({{"operation", d.operation}, {"by", d.by}, {"seconds", json_of(d.warm)}});
   return json;
@@ -101,7 +102,7 @@ Results read_results(const std::filesystem::path& file) try {
   results.device = json.at("device");
   results.dtype = json.at("dtype");
   results.threads = json.at("threads");
-  results.limits = limits_of(json.at("limits"));
+  results.limits_at_start = limits_of(json.at("limits_at_start"));
   results.limits_at_end = limits_of(json.at("limits_at_end"));
   for (const Json& row : json.at("rows")) results.rows.push_back(row_of(row));
   return results;

@@ -40,7 +40,8 @@ struct Results {
   std::string date, version, device, dtype;
   int threads = 0;
   Machine machine;
-  Limits limits, limits_at_end;
+  Limits limits_at_start, limits_at_end;
+  Limits limits() const { return better(limits_at_start, limits_at_end); }
   std::vector<std::string> contestants;  // "libtorch: LibTorch 2.15.0, 2 threads"
   std::vector<Row> rows;
   std::vector<Dispatch> dispatch;

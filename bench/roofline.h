@@ -10,6 +10,11 @@ struct Limits {
   double bandwidth = 0;  // bytes a second
 };
 
+// Of two measurements: what is in the way of one makes it smaller, nothing makes it larger.
+inline Limits better(const Limits& a, const Limits& b) {
+  return {.flops = std::max(a.flops, b.flops), .bandwidth = std::max(a.bandwidth, b.bandwidth)};
+}
+
 struct Roofline {
   double seconds = 0;     // no kernel of this work takes less
   bool computes = false;  // bound by multiply-adds, else by memory

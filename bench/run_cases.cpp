@@ -122,7 +122,7 @@ Results run_cases(const std::vector<KernelCase>& cases, const std::shared_ptr<De
   for (const Entrant* other : others)
     results.contestants.push_back(other->description().empty() ? other->by()
                                                                : other->by() + ": " + other->description());
-  results.limits = measure_limits(device, options.threads, options.dtype);
+  results.limits_at_start = measure_limits(device, options.threads, options.dtype);
   std::vector<KernelCase> run;
   for (const KernelCase& c : cases) {
     if (!progress(run.size(), c)) break;

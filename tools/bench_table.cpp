@@ -45,7 +45,7 @@ class Columns {
     // Times as fast as graft in the same turns.
     if (others_) cells.insert(cells.end(), {row.by, row.timed() && ours_ > 0 ? factor(row) : "-"});
     if (row.timed()) {
-      const auto roof = bench::roofline(row.flops, static_cast<double>(row.bytes), results_.limits);
+      const auto roof = bench::roofline(row.flops, static_cast<double>(row.bytes), results_.limits());
       const double work = roof.computes ? row.flops : static_cast<double>(row.bytes);
       cells.insert(cells.end(), {milliseconds(row.warm.median), fmt::format("{:.1f}", 100 * row.warm.spread()),
                                  std::to_string(row.warm.count), milliseconds(row.cold.median),
@@ -102,7 +102,7 @@ std::string as_table(const Results& results) {
     if (!row.timed()) text += fmt::format("{}: {}: {}\n", row.by, row.name, row.problem);
 
   if (!results.dispatch.empty()) text += dispatch_table(results) + "\n";
-  text += fmt::format("limits: {} at the start, {} at the end\n", limits_text(results.limits),
+  text += fmt::format("limits: {} at the start, {} at the end\n", limits_text(results.limits_at_start),
                       limits_text(results.limits_at_end));
   double clock = 0;
   for (const Row& row : results.rows) clock = std::max(clock, row.clock);

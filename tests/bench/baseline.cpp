@@ -28,7 +28,7 @@ Row row(const std::string& name, const std::string& by, Summary warm) {
 Results results(std::vector<Row> rows) {
   Results r;
   r.date = "2026-01-02", r.version = "0", r.device = "cpu, here", r.dtype = "f32", r.threads = 2;
-  r.limits = {.flops = 1000, .bandwidth = 100}, r.limits_at_end = {.flops = 900, .bandwidth = 90};
+  r.limits_at_start = {.flops = 1000, .bandwidth = 100}, r.limits_at_end = {.flops = 900, .bandwidth = 90};
   r.rows = std::move(rows);
   return r;
 }
@@ -62,9 +62,9 @@ TEST_CASE("what makes two runs hard to compare is said") {
   const Results then = results({});
   Results now = results({});
   CHECK(differences(now, then).empty());
-  now.limits.flops = 950;
+  now.limits_at_start.flops = 950;
   CHECK(differences(now, then).empty());
-  now.limits.bandwidth = 50;
+  now.limits_at_start.bandwidth = now.limits_at_end.bandwidth = 50;
   now.threads = 1;
   CHECK_THAT(differences(now, then),
              Contains("it had 2 threads, this has 1") && Contains("bandwidth measured 50 % of what it did then"));

@@ -44,6 +44,9 @@ TEST_CASE("the roofline is the later of computing and moving") {
   CHECK(computes.seconds == Approx(0.11));
   CHECK_FALSE(roofline(0, 1e9, limits).computes);
   CHECK(roofline(0, 1e9, limits).share(0) == 0);
+  const Limits both = better(limits, {.flops = 90e9, .bandwidth = 20e9});
+  CHECK(both.flops == 100e9);
+  CHECK(both.bandwidth == 20e9);
 }
 
 TEST_CASE("clocks are read where they can be, and are no number where they cannot") {
