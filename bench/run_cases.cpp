@@ -91,14 +91,20 @@ class CaseRun {
   std::vector<Entry> entries_;
 };
 
-// Each operation and pass once, by everybody.
-std::vector<Dispatch> measure_dispatch(const std::vector<KernelCase>& cases, const std::vector<Entrant*>& entrants) {
+// Each operation and pass once, by everybody whom one of its rows has timed.
+std::vector<Dispatch> measure_dispatch(const std::vector<KernelCase>& cases, const std::vector<Row>& rows,
+                                       const std::vector<Entrant*>& entrants) {
   std::vector<Dispatch> dispatch;
   std::set<std::string> seen;
   for (const KernelCase& large : cases) {
     const std::string operation = large.pass == "forward" ? large.operation : large.operation + "." + large.pass;
     if (!seen.insert(operation).second) continue;
+    const auto was_timed = [&](const std::string& by) {
+      return std::any_of(rows.begin(), rows.end(),
+                         [&](const Row& row) { return row.by == by && row.name == large.name() && row.timed(); });
+    };
     for (Entrant* entrant : entrants) try {
+        if (!was_timed(entrant->by())) continue;
         const auto contestant = entrant->enter(smallest(large));
         if (!contestant) continue;
         const Timing timing = measure({contestant.get()}, {.seconds = 0.01, .cold_runs = 0}).front();
@@ -131,7 +137,7 @@ Results run_cases(const std::vector<KernelCase>& cases, const std::shared_ptr<De
   }
   std::vector<Entrant*> all = {&graft};
   all.insert(all.end(), others.begin(), others.end());
-  results.dispatch = measure_dispatch(run, all);
+  results.dispatch = measure_dispatch(run, results.rows, all);
   results.limits_at_end = measure_limits(device, options.threads, options.dtype);
   return results;
 }

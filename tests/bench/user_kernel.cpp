@@ -26,6 +26,7 @@ Row row_of(const std::string& symbol, const std::string& line) {
   REQUIRE(results.rows.size() == 2);
   CHECK(results.rows[0].by == "graft");
   CHECK(results.rows[0].timed());
+  CHECK(results.dispatch.size() == (results.rows[1].timed() ? 2 : 1));
   return results.rows[1];
 }
 
