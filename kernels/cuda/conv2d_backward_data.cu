@@ -86,7 +86,8 @@ __global__ __launch_bounds__(kGemmThreads, kGemmBlocks) void conv2d_backward_dat
 
 struct Conv2dBackwardDataPlan : GemmPlan {
   PhaseAxis h, w;
-  Conv2dBackwardDataPlan(const Conv2dBackwardDataArgs& c, int tile) {
+  Conv2dBackwardDataPlan(const Conv2dBackwardDataArgs& c, int side) {
+    tile = side;
     const Shape &dx = c.dx.shape, &dy = c.dy.shape, &weight = c.weight.shape;
     const Conv2dParams& p = c.conv;
     h = phase_axis(dx[1], dy[1], weight[1], p.stride.h, p.pad.top, p.dilation.h);
