@@ -65,7 +65,7 @@ const std::vector<SmallNetwork>& small_networks() {
       {"residual, its trunk frozen", residual_network, {"conv1", "bn1", "layer1.*"}, OptimizerKind::adamw},
       {"plain", plain_network, {}, OptimizerKind::adamw},
       {"inverted bottlenecks", inverted_network, {}, OptimizerKind::sgd},
-      {"inverted bottlenecks in micro-batches", inverted_network, {}, OptimizerKind::adamw, 3},
+      {"inverted bottlenecks in micro-batches", inverted_network, {}, OptimizerKind::sgd, 3},
       {"inverted bottlenecks, the first frozen", inverted_network, {"stem", "bn0", "block1.*"}, OptimizerKind::adamw},
   };
   return networks;
