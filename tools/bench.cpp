@@ -7,7 +7,6 @@
 #include "models/network.h"
 #include "models/registry.h"
 #include "tools/backend.h"
-#include "tools/bench_train.h"
 #include "tools/command.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -82,9 +81,11 @@ int bench_models(const BenchOptions& o) {
 void add_bench(CommandLine& line) {
   CLI::App& bench = add_subcommand(line.app, "bench", "Measure speed",
                                    "graft bench kernels --filter conv2d\n"
-                                   "graft bench models --model resnet50 --batch 16");
+                                   "graft bench models --model resnet50 --batch 16\n"
+                                   "graft bench train --model resnet50 --batch 256 --precision bf16 --device cuda\n"
+                                   "graft bench tune --model pets.h5 --batch 32 -o tuning.json");
   bench.require_subcommand(0, 1);
-  add_bench_tune(line, bench);
+  add_bench_kernels(line, bench);
   auto [app, o] = add_command(line, bench, "models", "Measure how fast a network predicts",
                               "graft bench models --model pets.h5\n"
                               "graft bench models --model resnet50 --batch 16 --threads 2 --json",
@@ -97,7 +98,7 @@ void add_bench(CommandLine& line) {
   add_device_options(app, o.device);
   add_report_options(app, o.report);
   add_bench_train(line, bench);
-  add_bench_kernels(line, bench);
+  add_bench_tune(line, bench);
 }
 
 }  // namespace graft::tools

@@ -1,5 +1,4 @@
 // graft bench train: how fast a network's steps are on made-up images that lie on the device, and its answers.
-#include "tools/bench_train.h"
 
 #include <algorithm>
 #include <chrono>

@@ -69,8 +69,9 @@ void add_forward(CommandLine& line);
 void add_gradients(CommandLine& line);
 void add_train(CommandLine& line);
 void add_bench(CommandLine& line);
-void add_bench_tune(CommandLine& line, CLI::App& bench);
 void add_bench_kernels(CommandLine& line, CLI::App& bench);
+void add_bench_train(CommandLine& line, CLI::App& bench);
+void add_bench_tune(CommandLine& line, CLI::App& bench);
 void add_devices(CommandLine& line);
 
 }  // namespace graft::tools

@@ -76,7 +76,7 @@ TEST_CASE("wrong use: exit code 2, what was meant, and where to read on") {
   const auto unfinished = run_graft({"bench"});
   CHECK(unfinished.code == 2);
   CHECK(unfinished.out.empty());
-  CHECK(unfinished.err == "graft: bench needs a command: models, train\nsee graft bench --help\n");
+  CHECK(unfinished.err == "graft: bench needs a command: kernels, models, train, tune\nsee graft bench --help\n");
 
   const auto command = run_graft({"trian"});
   CHECK(command.code == 2);
