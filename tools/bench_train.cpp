@@ -1,5 +1,4 @@
 // graft bench train: how fast a network's steps are on made-up images that lie on the device, and its answers.
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -8,6 +7,7 @@
 
 #include "models/registry.h"
 #include "tools/backend.h"
+#include "tools/command.h"
 #include "tools/options.h"
 #include "tools/output.h"
 #include "tools/report.h"
