@@ -10,7 +10,12 @@ namespace graft::bench {
 
 namespace {
 
-TensorView tensor(DType dtype, const Shape& shape) { return {nullptr, shape, dtype}; }
+TensorView tensor(DType dtype, const Shape& shape) {
+  int64_t bytes = size_of(dtype);
+  for (int axis = 0; axis < shape.rank; ++axis)
+    GRAFT_CHECK(!__builtin_mul_overflow(bytes, shape[axis], &bytes), "a tensor of shape {} is too large", shape);
+  return {nullptr, shape, dtype};
+}
 
 // The calls that one line makes.
 class Calls {
