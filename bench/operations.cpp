@@ -85,7 +85,8 @@ void conv2d(Calls& calls) {
   conv.groups = static_cast<int32_t>(groups);
   const TensorView x = calls.t(image), y = calls.t(output_of(a, image, window, conv, outputs));
   const TensorView weight = calls.t({outputs, window.h, window.w, image[3] / groups});
-  const double flops = 2.0 * static_cast<double>(y.numel()) * static_cast<double>(weight.numel() / outputs);
+  const int64_t terms = weight.numel() / outputs;  // of a sum
+  const double flops = 2.0 * static_cast<double>(y.numel()) * static_cast<double>(terms);
   Conv2dArgs forward{.x = x, .weight = weight, .y = y, .conv = conv};
   if (a.flag("bias")) forward.bias = calls.v({outputs});
   if (a.flag("residual")) forward.residual = y;
@@ -188,8 +189,9 @@ void max_pool(Calls& calls) {
   const TensorView index = tensor(DType::u8, y.shape);
   calls.add("forward", MaxPoolArgs{.x = x, .y = y, .index = index, .pool = pool});
   // Winners at the windows' centres: no padding there.
+  const int32_t middle = pool.window.h / 2 * pool.window.w + pool.window.w / 2;
   fill(calls.add("backward", MaxPoolBackwardArgs{.dy = y, .index = index, .dx = x, .pool = pool}),
-       &MaxPoolBackwardArgs::index, constant(pool.window.h / 2 * pool.window.w + pool.window.w / 2));
+       &MaxPoolBackwardArgs::index, constant(middle));
 }
 
 void avg_pool(Calls& calls) {
