@@ -109,7 +109,7 @@ void add_bench_train(CommandLine& line, CLI::App& bench) {
   auto [app, o] = add_command(line, bench, "train", "Measure how fast a network trains on made-up images",
                               "graft bench train --model resnet50 --batch 256 --device cuda --precision bf16\n"
                               "graft bench train --model efficientnet_b0 --train 'classifier.1' --json\n"
-                              "graft bench train --model vgg16 --predict --batch 16",
+                              "graft bench train --model resnet18 --predict --batch 16",
                               bench_train);
   app.add_option("--model", o.model, "A network's name; its weights are drawn")->required()->type_name("NAME");
   add_batch(app, o.batch, "Images at a time");

@@ -1,5 +1,7 @@
 // The examples of every --help are commands that work.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <numeric>
 #include <regex>
 #include <set>
@@ -59,12 +61,26 @@ std::vector<std::string> words_of(const std::string& line) {
   return words;
 }
 
-// The same command with less to compute.
+// The same command with less to compute, on the device that is here.
 std::vector<std::string> shortened(std::vector<std::string> words) {
-  for (size_t i = 0; i + 1 < words.size(); ++i)
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
     if (words[i] == "--epochs" || words[i] == "--batch") words[i + 1] = "2";
-  if (words[0] == "bench") words.insert(words.end(), {"--seconds", "0"});
+    if (words[i] == "--device") words[i + 1] = "auto";
+    if (words[i] == "--precision") words[i + 1] = "f32";
+  }
+  if (words[0] != "bench") return words;
+  if (words[1] == "kernels") words.insert(words.end(), {"--batch", "1", "--runs", "1", "--cold-runs", "1"});
+  if (words[1] == "kernels" && std::ranges::count(words, "--filter") == 0)
+    words.insert(words.end(), {"--filter", "pool"});
+  words.insert(words.end(), {"--seconds", "0"});
   return words;
+}
+
+// Commands that need what is not here, run by other tests: weights that PyTorch saved (real_data.cpp), LibTorch and a
+// kernel of the reader's own (tests/bench), a device with something to tune (cuda_commands.cpp).
+bool needs_more(const std::vector<std::string>& words) {
+  const auto has = [&](const char* word) { return std::ranges::count(words, word) > 0; };
+  return words[0] == "convert" || has("--peers") || has("--kernel") || has("tune") || has("--tuning");
 }
 
 }  // namespace
@@ -72,9 +88,11 @@ std::vector<std::string> shortened(std::vector<std::string> words) {
 TEST_CASE("the examples of every help work, one after the other") {
   const TemporaryFolder folder;
   make_inputs(folder / "inputs");
-  const std::vector<std::vector<std::string>> pages = {{},           {"models"},   {"inspect"},         {"predict"},
-                                                       {"evaluate"}, {"features"}, {"train"},           {"gradients"},
-                                                       {"forward"},  {"bench"},    {"bench", "models"}, {"devices"}};
+  const std::vector<std::vector<std::string>> pages = {
+      {},           {"models"},          {"inspect"},          {"predict"},        {"evaluate"},
+      {"features"}, {"train"},           {"convert"},          {"gradients"},      {"forward"},
+      {"bench"},    {"bench", "models"}, {"bench", "kernels"}, {"bench", "train"}, {"bench", "tune"},
+      {"devices"}};
   int page_number = 0;
   for (std::vector<std::string> page : pages) {
     const fs::path here = folder / std::to_string(page_number++);
@@ -85,12 +103,18 @@ TEST_CASE("the examples of every help work, one after the other") {
     int examples = 0;
     for (std::string line; std::getline(help, line);) {
       if (!line.starts_with("  graft ") && line != "  graft") continue;
-      const auto words = words_of(line);
+      auto words = words_of(line);
       ++examples;
-      if (words[0] == "convert") continue;  // needs weights that PyTorch saved: real_data.cpp
+      if (needs_more(words)) continue;
+      std::string out;  // "… > out"
+      if (words.size() > 2 && words[words.size() - 2] == ">") {
+        out = words.back();
+        words.resize(words.size() - 2);
+      }
       const auto run = run_graft(shortened(words), {.folder = here});
       INFO(line << "\n" << run.err);
       CHECK(run.code == 0);
+      if (!out.empty()) std::ofstream(here / out) << run.out;
     }
     CHECK(examples >= 1);
   }
