@@ -26,7 +26,7 @@ void remove_activation(Primitive primitive, void* args) {
 
 }  // namespace
 
-Bound linear(double factor, std::vector<int> negative) {
+Bound linear(double factor, const std::vector<int>& negative) {
   const auto sum_of_terms = [negative](const Backend& reference, Primitive primitive, const void* before, const void*,
                                        const void* magnitude) {
     HostCall absolute(primitive, before);

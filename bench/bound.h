@@ -32,7 +32,7 @@ inline Bound relative(double factor) { return {.factor = factor, .magnitude = nu
 // all inputs replaced by their absolute values, no activation. `negative`: positions of inputs that come with a minus
 // sign in the formula (a mean, a learning rate) and are made negative instead. The default factor holds for any
 // blocking: n roundings of partial sums that grow like a random walk are n / 2 units of a term, and Σ|terms| has n.
-Bound linear(double factor = 4, std::vector<int> negative = {});
+Bound linear(double factor = 4, const std::vector<int>& negative = {});
 
 // Anything else: a function that fills the magnitudes from the arguments in f64, after the call.
 template <typename Args>

@@ -37,6 +37,7 @@ volatile float g_sink;  // what is computed must seem to be used
 
 #define GRAFT_FMA_LOOP(NAME, TARGET, VECTOR, SET, FMA)                                                 \
   __attribute__((target(TARGET))) double NAME() {                                                      \
+    constexpr size_t lanes = sizeof(VECTOR) / sizeof(float);                                           \
     VECTOR sums[kChains], factor = SET(0.999999f), term = SET(1e-6f);                                  \
     for (VECTOR & sum : sums) sum = SET(1.0f);                                                         \
     for (int i = 0; i < kRounds; ++i)                                                                  \
@@ -44,7 +45,7 @@ volatile float g_sink;  // what is computed must seem to be used
     float total = 0;                                                                                   \
     for (const VECTOR& sum : sums) total += reinterpret_cast<const float*>(&sum)[0];                   \
     g_sink = total;                                                                                    \
-    return 2.0 * kRounds * kChains * static_cast<double>(sizeof(VECTOR) / sizeof(float));              \
+    return 2.0 * kRounds * kChains * static_cast<double>(lanes);                                       \
   }
 GRAFT_FMA_LOOP(fma_avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps)
 GRAFT_FMA_LOOP(fma_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps)

@@ -156,7 +156,7 @@ std::filesystem::path find_peer() {
   if (given) return given;
   const std::filesystem::path folder =
       cache && *cache ? std::filesystem::path(cache) : std::filesystem::path(home ? home : ".") / ".cache";
-  const std::filesystem::path program = folder / "graft" / "peers" / "graft_libtorch";
+  std::filesystem::path program = folder / "graft" / "peers" / "graft_libtorch";
   GRAFT_CHECK(std::filesystem::exists(program),
               "no peer is set up: {} is not there. bench/libtorch/setup, in graft's sources, makes it: it installs "
               "PyTorch's newest wheel into an environment of its own and compiles the peer against it",

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <exception>
@@ -46,7 +47,7 @@ PeerCase case_of(const PeerHeader& header, const std::vector<std::byte>& payload
     TensorView& view = views_of(c.args.bytes)[i];
     auto& memory = c.memory.emplace_back(static_cast<size_t>(view.bytes()));
     if (i < info.roles.inputs + info.roles.inouts) {
-      std::memcpy(memory.data(), payload.data() + at, memory.size());
+      std::copy_n(payload.begin() + static_cast<std::ptrdiff_t>(at), memory.size(), memory.begin());  // may be none
       at += memory.size();
     }
     view.data = memory.data();

@@ -44,6 +44,7 @@ const char* advice(cudaError_t error) {
 void set_last_error(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang does not see va_start
   std::vsnprintf(error_text, sizeof error_text, format, arguments);
   va_end(arguments);
 }

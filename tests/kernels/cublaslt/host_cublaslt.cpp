@@ -134,7 +134,7 @@ cublasStatus_t heuristic(cublasLtHandle_t, cublasLtMatmulDesc_t desc, cublasLtMa
   if (*found == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
   for (int i = 0; i < *found; ++i)
     results[i] = {
-        .algo = algorithm_of(in<Operation>(desc), in<Layout>(a), in<Layout>(d), static_cast<uint64_t>(10 + i)),
+        .algo = algorithm_of(in<Operation>(desc), in<Layout>(a), in<Layout>(d), 10 + static_cast<uint64_t>(i)),
         .workspaceSize = played.workspace_bytes,
         .state = CUBLAS_STATUS_SUCCESS};
   return CUBLAS_STATUS_SUCCESS;
