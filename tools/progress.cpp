@@ -18,10 +18,11 @@ std::string bar(double fraction) {
 
 using Clock = std::chrono::steady_clock;
 
-// Plain lines come every 10 s; a test says otherwise, in seconds.
-Clock::duration between_lines() {
+// A bar moves ten times a second, plain lines come every 10 s; a test says otherwise, in seconds.
+Clock::duration between_showings(bool terminal) {
   const char* seconds = std::getenv("GRAFT_PROGRESS_SECONDS");
-  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds ? std::atof(seconds) : 10));
+  const double wait = seconds ? std::atof(seconds) : terminal ? .1 : 10;
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(wait));
 }
 
 // When something was shown last, by whichever part of the command: many short parts show as much as a long one.
@@ -48,8 +49,7 @@ void Progress::at(int64_t done, std::string_view more) {
     start_ = Clock::now();
   }
   const auto now = Clock::now();
-  const Clock::duration wait = terminal_ ? std::chrono::milliseconds(100) : between_lines();
-  if (now - last_shown() < wait && !(terminal_ && done == total_)) return;
+  if (now - last_shown() < between_showings(terminal_) && !(terminal_ && done == total_)) return;
   last_shown() = now;
 
   const double seconds = std::chrono::duration<double>(now - start_).count();

@@ -3,9 +3,11 @@
 
   kernels.py resources NVCC FOLDER TABLE             compare with the committed table; no kernel may spill
   kernels.py resources NVCC FOLDER TABLE --write     write it
-  kernels.py launched NVCC FOLDER LIST               each instantiation is in LIST (written by test_cuda "[launched]"), with two blocks
+  kernels.py launched TABLE LIST                     each instantiation in TABLE is in LIST (written by test_cuda
+                                                     "[launched]"), launched with two blocks
 
-FOLDER: kernels/cuda. The names and figures are ptxas's own (-v), for each architecture that is built.
+FOLDER: kernels/cuda. The names and figures are ptxas's own (-v), for each architecture that is built. That TABLE says
+what nvcc makes is asked where nvcc is; that all of it is launched, in every build that runs the kernels on the host.
 """
 
 import argparse
@@ -109,9 +111,11 @@ def resources(arguments):
 
 
 def launched(arguments):
-    found = compile_all(arguments.nvcc, arguments.folder)
     ran = {short(row["name"]): row for row in map(json.loads, open(arguments.list))}
-    names = {short(n) for kernels in found.values() for n in kernels}
+    rows = (re.match(r"(\w.*\S) +sm_\d+ ", line) for line in open(arguments.table))
+    names = {row[1] for row in rows if row}
+    if not names:
+        sys.exit(f"{arguments.table} names no kernel")
     print(f"{len(names)} instantiations, {len(ran)} launched on the host")
     for name in sorted(names):
         print(f"  {name:<64} {ran[name]['blocks'] if name in ran else 0:>5} blocks")
@@ -123,9 +127,9 @@ def launched(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, run, third in (("resources", resources, "table"), ("launched", launched, "list")):
+    for name, run, needed in (("resources", resources, ("nvcc", "folder", "table")), ("launched", launched, ("table", "list"))):
         command = commands.add_parser(name)
-        for argument in ("nvcc", "folder", third):
+        for argument in needed:
             command.add_argument(argument)
         command.set_defaults(run=run)
         if name == "resources":

@@ -1,4 +1,4 @@
-// Which kernels the op table launches; kernels.py compares the list with what nvcc compiled.
+// Which kernels the op table launches; kernels.py compares the list with what nvcc made of them.
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>

@@ -20,9 +20,10 @@ struct BackendUnderTest {
   std::string name;                        // "cpu avx2, 3 threads"
   std::function<Status(Backend*)> create;  // unsupported: this machine lacks what it needs
   std::vector<DType> dtypes;
-  std::string same_bits;  // backends with the same word here give the same bits; "": compared with none
-  std::string needs;      // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
-  int threads = 1;        // it computes with
+  std::string same_bits;   // backends with the same word here give the same bits; "": compared with none
+  bool bits_only = false;  // its results are those of the first with that word, to the bit, and need no bound
+  std::string needs;       // what a skipped test names, and GRAFT_REQUIRE may insist on: "avx512"
+  int threads = 1;         // it computes with
   Watch watch = Watch::address_sanitizer;
   std::function<std::string()> reason;  // why `create` answers unsupported, where more is known than what it needs
 };

@@ -18,9 +18,6 @@ std::string check_row(const BackendUnderTest&, const Backend& backend, const Bac
 std::string compare_outputs(const Backend& reference, const OpEntry&, const OpRow&, const AnyArgs& args,
                             const HostCall& exact, const Tensors& got);
 
-// The results of an ordinary row, to be compared bit by bit with another backend's.
-Tensors results_of(const BackendUnderTest&, const Backend& backend, const OpEntry&, const OpRow&, DType);
-
 // Whether the row says anything about this type: one that names all its types is run once, with the backend's first.
 bool applies(const BackendUnderTest&, const OpEntry&, const OpRow&, DType);
 
