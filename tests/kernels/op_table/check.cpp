@@ -90,8 +90,8 @@ std::string compare_outputs(const Backend& reference, const OpEntry& entry, cons
   return problem;
 }
 
-// The same bits wherever the tensors lie; but cuDNN and cuBLASLt serve aligned tensors alone, so what graft's own kernels
-// compute where one of them computed before is held to the bound.
+// The same bits wherever the tensors lie; but cuDNN and cuBLASLt serve aligned tensors alone, so what graft's own
+// kernels compute where one of them computed before is held to the bound.
 std::string compare_placements(const Backend& reference, const OpEntry& entry, const OpRow& row, const AnyArgs& args,
                                const HostCall& exact, const WatchedResult& aligned, const WatchedResult& other,
                                const char* when) {
