@@ -23,8 +23,9 @@ std::string Device::description() const {
 
 void Device::set_compute_type(DType type) {
   const ActivateArgs nothing{.x = {nullptr, {0}, type}, .y = {nullptr, {0}, type}};  // asks for kernels of this type
-  GRAFT_CHECK(is_float(type) && try_run(Primitive::activate, &nothing, nullptr, 0) == Status::ok,
-              "the {} device does not compute in {}", name(), name_of(type));
+  const Status status = is_float(type) ? try_run(Primitive::activate, &nothing, nullptr, 0) : Status::unsupported;
+  GRAFT_CHECK(status != Status::unsupported, "the {} device does not compute in {}", name(), name_of(type));
+  check(status, "the first call");
   compute_type_ = type;
 }
 

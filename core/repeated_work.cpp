@@ -18,9 +18,8 @@ bool capture_by_default() {
 // On a stream of its own: what other threads give the device meanwhile must not slip in.
 struct RepeatedWork::Capture {
   Capture(std::shared_ptr<Device> d, const std::string& name, const std::function<void(StreamHandle)>& queue)
-      : device(std::move(d)) {
+      : device(std::move(d)), stream(device) {
     const Backend& b = device->backend();
-    const Stream stream(device);
     check(b.device.begin_capture(b.self, stream.handle()), name);
     try {
       queue(stream.handle());
@@ -52,6 +51,7 @@ struct RepeatedWork::Capture {
   }
 
   std::shared_ptr<Device> device;
+  Stream stream;  // kept: libraries remember the stream they worked on last
   CaptureHandle handle = nullptr;
 };
 

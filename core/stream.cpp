@@ -45,9 +45,11 @@ HostMemory::HostMemory(std::shared_ptr<Device> device, int64_t bytes) : device_(
   }
   const Backend& b = device_->backend();
   void* memory = nullptr;
-  GRAFT_CHECK(b.device.allocate_host(b.self, bytes, &memory) == Status::ok,
+  const Status status = b.device.allocate_host(b.self, bytes, &memory);
+  GRAFT_CHECK(status != Status::out_of_memory,
               "{}: no page-locked host memory for {:.1f} MB that wait to be copied. Use a smaller batch", b.name,
               static_cast<double>(bytes) / 1e6);
+  device_->check(status, "allocating page-locked host memory");
   data_ = static_cast<std::byte*>(memory);
 }
 HostMemory::~HostMemory() {

@@ -14,7 +14,7 @@
 namespace graft::cuda {
 
 // cuDNN on a backend's device. Safe from many threads: plans never change once they are made, and the handle, which
-// knows one stream at a time, is used by one thread at a time.
+// knows one stream at a time, is used by one thread at a time, to list plans too.
 struct CudnnConvolutions {
   ~CudnnConvolutions() {
     plans.clear();
@@ -24,7 +24,7 @@ struct CudnnConvolutions {
   std::once_flag opened;
   const Cudnn* api = nullptr;  // nullptr: graft's kernels compute everything
   cudnnHandle_t handle = nullptr;
-  std::mutex planning, executing;
+  std::mutex planning, executing;  // the maps; the handle. Both: in this order
   std::map<std::pair<ConvolutionGraph, std::string>, std::optional<CudnnPlan>> plans;  // name "": the rule's
   std::map<ConvolutionGraph, std::vector<std::string>> names;
 };
@@ -45,12 +45,18 @@ bool is_open(CudnnConvolutions& c) {
   return c.api != nullptr;
 }
 
+std::vector<CudnnPlan> plans_for(CudnnConvolutions& c, const ConvolutionGraph& graph, size_t most,
+                                 const std::string& name = {}) {
+  const std::lock_guard lock(c.executing);
+  return list_plans(*c.api, CudnnDevice(c.handle), graph, most, name);
+}
+
 // nullptr: there is none. A name that no plan has is not taken for another.
 const CudnnPlan* plan_of(CudnnConvolutions& c, const ConvolutionGraph& graph, const std::string& name) {
   const std::lock_guard lock(c.planning);
   auto found = c.plans.find({graph, name});
   if (found == c.plans.end()) {
-    std::vector<CudnnPlan> plans = list_plans(*c.api, CudnnDevice(c.handle), graph, 1, name);
+    std::vector<CudnnPlan> plans = plans_for(c, graph, 1, name);
     auto first = plans.empty() ? std::nullopt : std::optional(std::move(plans.front()));
     found = c.plans.emplace(std::pair(graph, name), std::move(first)).first;
   }
@@ -76,8 +82,7 @@ std::vector<std::string> names_of(void* self, const Args& args, F32Math math) {
   auto found = c->names.find(*graph);
   if (found == c->names.end()) {
     std::vector<std::string> names;
-    for (const CudnnPlan& plan : list_plans(*c->api, CudnnDevice(c->handle), *graph, kMostPlans))
-      names.push_back(plan.name);
+    for (const CudnnPlan& plan : plans_for(*c, *graph, kMostPlans)) names.push_back(plan.name);
     found = c->names.emplace(*graph, std::move(names)).first;
   }
   return found->second;

@@ -81,6 +81,8 @@ CudnnDescriptor pointwise(const Cudnn& api, GraphOperator kind, DType compute) {
   CudnnDescriptor d(api, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   d.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode_of(kind))
       .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, cudnn_type(compute));
+  if (kind == GraphOperator::relu || kind == GraphOperator::relu6)  // NaN stays NaN, says the contract; by default 0
+    d.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, CUDNN_PROPAGATE_NAN);
   if (kind == GraphOperator::relu6) d.set(CUDNN_ATTR_POINTWISE_RELU_UPPER_CLIP, CUDNN_TYPE_DOUBLE, 6.0);
   if (kind == GraphOperator::silu) d.set(CUDNN_ATTR_POINTWISE_SWISH_BETA, CUDNN_TYPE_DOUBLE, 1.0);
   d.finalize();
